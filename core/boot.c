@@ -1,0 +1,210 @@
+/* Reads and writes otadata. Knows slots, and nothing of sessions. */
+#include "core/boot.h"
+
+#include <string.h>
+
+#include "core/event.h"
+#include "core/flash.h"
+#include "core/slots.h"
+
+enum { CRC_AT = 28 };
+
+static uint32_t sector_at(const struct otter_device *d, int sector)
+{
+    return d->slots.otadata.offset + (uint32_t)sector * OTTER_SECTOR;
+}
+
+enum otter_err boot_read(struct otter_device *d, struct otter_ota_entry e[2])
+{
+    uint8_t raw[OTTER_OTADATA_ENTRY];
+    if (!d->slots.otadata.size) return OTTER_NO_OTADATA;
+    for (int i = 0; i < 2; i++) {
+        enum otter_err err = flash_read(d, sector_at(d, i), raw, sizeof raw);
+        if (err) return err;
+        otter_ota_read(raw, &e[i]);
+    }
+    return OTTER_OK;
+}
+
+static int entry_slot(const struct otter_device *d, const struct otter_ota_entry *e)
+{
+    return (int)otter_ota_slot(e->seq, d->slots.ota_rows);
+}
+
+static int active_slot(const struct otter_device *d, const struct otter_ota_entry e[2])
+{
+    int active = d->slots.ota_rows ? otter_ota_active(e) : -1;
+    return active < 0 ? OTTER_SLOT_NONE : entry_slot(d, &e[active]);
+}
+
+const struct otter_ota_entry *boot_entry_of(const struct otter_device *d, const struct otter_ota_entry e[2], int slot)
+{
+    const struct otter_ota_entry *found = NULL;
+    if (slot < 0 || !d->slots.ota_rows) return NULL;
+    for (int i = 0; i < 2; i++)
+        if (!otter_ota_initial(&e[i]) && entry_slot(d, &e[i]) == slot && (!found || e[i].seq > found->seq))
+            found = &e[i];
+    return found;
+}
+
+int boot_next(const struct otter_device *d, const struct otter_ota_entry e[2])
+{
+    struct otter_ota_entry at_boot[2] = {e[0], e[1]};
+    for (int i = 0; i < 2; i++)
+        if (d->ports.chip->rollback && at_boot[i].state == OTTER_OTA_PENDING_VERIFY)
+            at_boot[i].state = OTTER_OTA_ABORTED;
+    int slot = active_slot(d, at_boot);
+    if (slot != OTTER_SLOT_NONE) return slot;
+    if (d->slots.factory.size) return OTTER_SLOT_FACTORY;
+    return d->slots.ota_rows ? 0 : OTTER_SLOT_NONE;
+}
+
+static enum otter_err write_entry(struct otter_device *d, int sector, uint32_t seq, uint32_t state)
+{
+    uint8_t raw[OTTER_OTADATA_ENTRY];
+    uint32_t at = sector_at(d, sector), first = d->ports.flash->write_unit > 4 ? sizeof raw : CRC_AT;
+    otter_ota_write(seq, state, raw);
+    enum otter_err e = flash_erase(d, at, OTTER_SECTOR);
+    if (!e) e = flash_write(d, at, raw, first);
+    /* Encrypted flash takes the entry in one piece only; there the CRC cannot be held back. */
+    if (!e && first < sizeof raw) e = flash_write(d, at + first, raw + first, (uint32_t)sizeof raw - first);
+    return e;
+}
+
+/* Lets `slot` decide by writing the entry that does not decide now. */
+static enum otter_err write_deciding(struct otter_device *d, int slot, uint32_t state)
+{
+    struct otter_ota_entry e[2];
+    enum otter_err err = boot_read(d, e);
+    if (err) return err;
+    int active = otter_ota_active(e);
+    uint32_t seq = otter_ota_next_seq(active < 0 ? 0 : e[active].seq, (unsigned)slot, d->slots.ota_rows);
+    if (!seq) return OTTER_SEQ_END;
+    err = write_entry(d, active == 0 ? 1 : 0, seq, state);
+    if (!err) err = boot_read(d, e);
+    if (err) return err;
+    return active_slot(d, e) == slot ? OTTER_OK : OTTER_FLASH_VERIFY;
+}
+
+enum otter_err boot_switch(struct otter_device *d, int slot)
+{
+    return write_deciding(d, slot, d->ports.chip->rollback ? OTTER_OTA_NEW : OTTER_OTA_UNDEFINED);
+}
+
+/* Without a valid entry the boot loader takes the factory app: the deciding one goes last. */
+static enum otter_err anchor_factory(struct otter_device *d, int active)
+{
+    enum otter_err e = flash_erase(d, sector_at(d, active == 0 ? 1 : 0), OTTER_SECTOR);
+    return e ? e : flash_erase(d, sector_at(d, active == 0 ? 0 : 1), OTTER_SECTOR);
+}
+
+enum otter_err boot_anchor(struct otter_device *d)
+{
+    struct otter_ota_entry e[2];
+    enum otter_err err = boot_read(d, e);
+    if (err) return err;
+    int active = active_slot(d, e);
+    if (active == d->running) return OTTER_OK;
+    if (d->running >= 0) return write_deciding(d, d->running, OTTER_OTA_VALID);
+    return active == OTTER_SLOT_NONE ? OTTER_OK : anchor_factory(d, otter_ota_active(e));
+}
+
+enum otter_err otter_confirm(struct otter_device *d)
+{
+    struct otter_ota_entry e[2];
+    if (d->running == OTTER_SLOT_NONE) return OTTER_NOT_ACTIVE;
+    enum otter_err err = boot_read(d, e);
+    /* A factory app is never on trial. */
+    if (d->running < 0) return OTTER_OK;
+    if (err) return err;
+    if (active_slot(d, e) != d->running) return OTTER_NOT_ACTIVE;
+    int active = otter_ota_active(e);
+    if (e[active].state == OTTER_OTA_VALID) return OTTER_OK;
+    if (e[active].state == OTTER_OTA_UNDEFINED && !d->ports.chip->rollback) return OTTER_OK;
+    err = write_entry(d, active, e[active].seq, OTTER_OTA_VALID);
+    if (!err) event_add(d, OTTER_EV_CONFIRMED, OTTER_OK, d->slots.ota[d->running].offset);
+    return err;
+}
+
+/* The slot that starts once the deciding entry has gone; OTTER_SLOT_NONE if that would be the running one again. */
+static int previous_slot(const struct otter_device *d, const struct otter_ota_entry e[2])
+{
+    struct otter_ota_entry without[2] = {e[0], e[1]};
+    int active = otter_ota_active(e);
+    if (active < 0) return OTTER_SLOT_NONE;
+    without[active].state = OTTER_OTA_INVALID;
+    int slot = active_slot(d, without);
+    if (slot == OTTER_SLOT_NONE && d->slots.factory.size) slot = OTTER_SLOT_FACTORY;
+    return slot == d->running ? OTTER_SLOT_NONE : slot;
+}
+
+enum otter_err otter_rollback(struct otter_device *d)
+{
+    struct otter_ota_entry e[2];
+    enum otter_err err = boot_read(d, e);
+    if (err) return err;
+    if (d->running < 0) return OTTER_NO_PREVIOUS;
+    if (active_slot(d, e) != d->running) return OTTER_NOT_ACTIVE;
+    int previous = previous_slot(d, e), active = otter_ota_active(e);
+    if (previous == OTTER_SLOT_NONE || slots_verify(d, previous)) return OTTER_NO_PREVIOUS;
+    err = write_entry(d, active, e[active].seq, OTTER_OTA_INVALID);
+    if (err) return err;
+    d->switched = true;
+    event_add(d, OTTER_EV_ROLLED_BACK, OTTER_OK, d->slots.ota[d->running].offset);
+    return OTTER_OK;
+}
+
+void otter_status(struct otter_device *d, struct otter_status *out)
+{
+    struct otter_ota_entry e[2];
+    memset(out, 0, sizeof *out);
+    out->running = d->running;
+    out->running_state = OTTER_OTA_UNDEFINED;
+    if (boot_read(d, e)) return;
+    const struct otter_ota_entry *mine = boot_entry_of(d, e, d->running);
+    if (!mine) return;
+    out->running_state = mine->state;
+    if (active_slot(d, e) != d->running || d->switched) return;
+    out->can_confirm = mine->state == OTTER_OTA_PENDING_VERIFY || mine->state == OTTER_OTA_NEW;
+    out->can_roll_back = previous_slot(d, e) != OTTER_SLOT_NONE;
+}
+
+static bool read_image_facts(struct otter_device *d, struct otter_slot_status *out)
+{
+    uint8_t raw[OTTER_IMAGE_DESC];
+    if (flash_read(d, out->region.offset, raw, 1)) return false;
+    out->has_image = raw[0] == OTTER_IMAGE_MAGIC;
+    if (flash_read(d, out->region.offset + OTTER_IMAGE_DESC_OFFSET, raw, sizeof raw)) return false;
+    out->has_desc = otter_app_desc_read(raw, &out->desc);
+    return true;
+}
+
+/* Factory, test, ota_0 ... in this order, those that the table has. */
+static int nth_slot(const struct otter_device *d, unsigned n)
+{
+    static const int8_t special[] = {OTTER_SLOT_FACTORY, OTTER_SLOT_TEST};
+    for (unsigned i = 0; i < OTTER_OTA_SLOTS + sizeof special; i++) {
+        int slot = i < sizeof special ? special[i] : (int)(i - sizeof special);
+        if (slots_get(d, slot) && n-- == 0) return slot;
+    }
+    return OTTER_SLOT_NONE;
+}
+
+bool otter_slot_at(struct otter_device *d, unsigned n, struct otter_slot_status *out)
+{
+    struct otter_ota_entry e[2];
+    int slot = nth_slot(d, n);
+    if (slot == OTTER_SLOT_NONE) return false;
+    memset(out, 0, sizeof *out);
+    out->slot = (int8_t)slot;
+    out->region = *slots_get(d, slot);
+    out->running = slot == d->running;
+    out->target = slot == slots_target(d);
+    out->state = OTTER_OTA_UNDEFINED;
+    read_image_facts(d, out);
+    if (boot_read(d, e)) return true;
+    const struct otter_ota_entry *entry = boot_entry_of(d, e, slot);
+    if (entry) out->state = entry->state;
+    out->next = slot == boot_next(d, e);
+    return true;
+}

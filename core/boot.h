@@ -1,0 +1,26 @@
+/* otadata: which slot starts next, confirm and roll back.
+ *
+ * Every change erases one of the two sectors and writes it anew: state and sequence number first, the CRC in a write of
+ * its own when the rest has been read back. So a torn entry is never taken for a whole one. */
+#ifndef OTTER_CORE_BOOT_H
+#define OTTER_CORE_BOOT_H
+
+#include "otter/otter.h"
+
+enum otter_err boot_read(struct otter_device *d, struct otter_ota_entry e[2]);
+
+/* The entry that names a slot and decides for it; NULL if neither does. */
+const struct otter_ota_entry *boot_entry_of(const struct otter_device *d, const struct otter_ota_entry e[2], int slot);
+
+/* Which slot the boot loader picks next, before it has looked at any image. */
+int boot_next(const struct otter_device *d, const struct otter_ota_entry e[2]);
+
+/* Lets otadata name the slot that runs, as valid, where it names another one or none (after the boot loader's fallback
+ * search). To be done before the spare slot gets a header: else that slot might start on the strength of an old entry.
+ */
+enum otter_err boot_anchor(struct otter_device *d);
+
+/* The slot starts next: writes the entry that does not decide now. */
+enum otter_err boot_switch(struct otter_device *d, int slot);
+
+#endif

@@ -1,0 +1,264 @@
+/* One update: judged, written, read back, switched. Knows the order of things; how flash, otadata and images work
+ * stands elsewhere. */
+#include "core/session.h"
+
+#include <string.h>
+
+#include "core/boot.h"
+#include "core/event.h"
+#include "core/flash.h"
+#include "core/slots.h"
+#include "core/writer.h"
+
+enum { PROGRESS_STEP = OTTER_BLOCK / 4, VERIFY_STEP = OTTER_BLOCK };
+
+static uint32_t now(const struct otter_device *d) { return d->ports.clock->now_ms(d->ports.clock->ctx); }
+
+static void close_session(struct otter_session *s, enum otter_session_step step)
+{
+    otter_image_stop(&s->check);
+    s->step = (uint8_t)step;
+    if (s->device->session == s) s->device->session = NULL;
+}
+
+/* The first error ends the session and stays. What is in the slot by then cannot be started. */
+static enum otter_err fail(struct otter_session *s, enum otter_err err, enum otter_event_code code, uint32_t value)
+{
+    s->err = err;
+    s->err_offset = s->check.offset;
+    s->detail = err == OTTER_CRYPTO ? s->check.detail : s->device->detail;
+    if (s->accepted) writer_drop(&s->writer, s->device);
+    event_add(s->device, code, err, value);
+    close_session(s, OTTER_STEP_CLOSED);
+    return err;
+}
+
+static enum otter_err refuse(struct otter_session *s, enum otter_err err)
+{
+    return fail(s, err, OTTER_EV_REFUSED, s->check.offset);
+}
+
+static enum otter_err may_begin(const struct otter_device *d, const struct otter_offer *offer, int slot)
+{
+    struct otter_status st;
+    if (d->session || d->switched) return OTTER_BUSY;
+    if (!d->slots.otadata.size) return OTTER_NO_OTADATA;
+    if (slot == OTTER_SLOT_NONE || d->running == OTTER_SLOT_NONE) return OTTER_NO_SLOT;
+    /* The status only reads, but a failed read leaves its code in the device. */
+    otter_status((struct otter_device *)(uintptr_t)d, &st);
+    if (st.can_confirm && st.running_state == OTTER_OTA_PENDING_VERIFY) return OTTER_UNCONFIRMED;
+    return offer->size > slots_get(d, slot)->size ? OTTER_TOO_BIG : OTTER_OK;
+}
+
+enum otter_err otter_begin(struct otter_session *s, struct otter_device *d, const struct otter_offer *offer)
+{
+    int slot = slots_target(d);
+    if (d->session == s) return OTTER_BUSY;
+    memset(s, 0, sizeof *s);
+    s->device = d;
+    s->offer = *offer;
+    s->slot = (int8_t)slot;
+    struct otter_image_rules rules = slots_rules(d, slot);
+    rules.flags |= OTTER_IMAGE_DESCRIBED;
+    otter_image_start(&s->check, &rules, NULL);
+    s->err = may_begin(d, offer, slot);
+    if (s->err) {
+        event_add(d, OTTER_EV_REFUSED, s->err, 0);
+        return s->err;
+    }
+    s->step = OTTER_STEP_RECEIVING;
+    s->last_ms = now(d);
+    d->session = s;
+    event_add(d, OTTER_EV_OPENED, OTTER_OK, offer->size);
+    return OTTER_OK;
+}
+
+uint32_t otter_want(const struct otter_session *s) { return s->received; }
+
+/* ---- receiving ---- */
+
+static enum otter_err judge(const struct otter_session *s)
+{
+    const struct otter_app_desc *now_running = &s->device->running_image.desc, *desc = &s->check.facts.desc;
+    bool known = s->device->running_image.has_desc;
+    if (known && !s->offer.any_project && strcmp(now_running->project, desc->project) != 0) return OTTER_PROJECT;
+    if (s->offer.version && strcmp(s->offer.version, desc->version) != 0) return OTTER_VERSION;
+    return desc->secure_version < s->device->ports.chip->secure_version ? OTTER_SECURE_VERSION : OTTER_OK;
+}
+
+/* The first 288 bytes are good: from here on the slot may be changed. */
+static enum otter_err accept(struct otter_session *s)
+{
+    const struct otter_slot *slot = slots_get(s->device, s->slot);
+    enum otter_err e = judge(s);
+    if (!e) e = boot_anchor(s->device);
+    if (e) return e;
+    writer_start(&s->writer, slot, s->offer.size);
+    s->accepted = true;
+    event_add(s->device, OTTER_EV_ACCEPTED, OTTER_OK, slot->offset);
+    return OTTER_OK;
+}
+
+static enum otter_err put_sector(struct otter_session *s)
+{
+    enum otter_err e = writer_put(&s->writer, s->device, s->written, s->sector, s->held);
+    if (e) return e;
+    s->written += s->held;
+    s->held = 0;
+    if (s->written - s->told >= PROGRESS_STEP) {
+        s->told = s->written;
+        event_add(s->device, OTTER_EV_PROGRESS, OTTER_OK, s->written);
+    }
+    return OTTER_OK;
+}
+
+static enum otter_err put(struct otter_session *s, const uint8_t *p, size_t n)
+{
+    while (n) {
+        size_t room = sizeof s->sector - s->held, piece = n < room ? n : room;
+        memcpy(s->sector + s->held, p, piece);
+        s->held = (uint16_t)(s->held + piece);
+        p += piece;
+        n -= piece;
+        enum otter_err e = s->held == sizeof s->sector ? put_sector(s) : OTTER_OK;
+        if (e) return e;
+    }
+    return OTTER_OK;
+}
+
+/* More bytes than were announced, or than the slot holds? */
+static enum otter_err check_room(const struct otter_session *s, size_t n)
+{
+    if (s->offer.size && n > s->offer.size - s->received) return OTTER_SIZE;
+    return n > slots_get(s->device, s->slot)->size - s->received ? OTTER_TOO_BIG : OTTER_OK;
+}
+
+static enum otter_err receive(struct otter_session *s, const void *data, size_t n)
+{
+    enum otter_err e = check_room(s, n);
+    if (!e) e = otter_image_feed(&s->check, data, n);
+    if (!e && !s->accepted && otter_image_judged(&s->check)) e = accept(s);
+    if (e) return e;
+    s->received += (uint32_t)n;
+    return put(s, data, n);
+}
+
+enum otter_err otter_feed(struct otter_session *s, const void *data, size_t n)
+{
+    if (s->err) return s->err;
+    if (s->step != OTTER_STEP_RECEIVING) return OTTER_STATE;
+    if (n > OTTER_FEED_MAX) return OTTER_ARG;
+    s->last_ms = now(s->device);
+    enum otter_err e = receive(s, data, n);
+    return e ? refuse(s, e) : OTTER_OK;
+}
+
+/* ---- finishing, a step a call ---- */
+
+static enum otter_err close_input(struct otter_session *s)
+{
+    struct otter_image_rules rules = s->check.rules;
+    enum otter_err e = otter_image_end(&s->check);
+    if (!e && s->offer.size && s->received != s->offer.size) e = OTTER_SIZE;
+    if (!e && s->held) e = put_sector(s);
+    if (e) return e;
+    otter_image_start(&s->check, &rules, s->device->ports.crypto);
+    s->step = OTTER_STEP_VERIFYING;
+    event_add(s->device, OTTER_EV_VERIFYING, s->check.err, s->written);
+    return s->check.err;
+}
+
+/* One piece from flash into the check; the first bytes are not in flash yet. */
+static enum otter_err read_piece(struct otter_session *s)
+{
+    uint32_t left = s->written - s->read_back, n = left < sizeof s->sector ? left : sizeof s->sector;
+    enum otter_err e = flash_read(s->device, s->writer.base + s->read_back, s->sector, n);
+    if (e) return e;
+    if (s->read_back == 0) memcpy(s->sector, s->writer.head, OTTER_HEAD);
+    s->read_back += n;
+    return otter_image_feed(&s->check, s->sector, n);
+}
+
+/* Is it the image that runs already? Told by the appended SHA-256, which both have been verified against. */
+static bool is_current(const struct otter_session *s)
+{
+    const struct otter_image_facts *runs = &s->device->running_image, *facts = &s->check.facts;
+    if (s->offer.again || !runs->length || !runs->hash_appended || !facts->hash_appended) return false;
+    uint8_t digest[OTTER_IMAGE_DIGEST];
+    const struct otter_slot *slot = slots_get(s->device, s->device->running);
+    if (flash_read(s->device, slot->offset + runs->length - OTTER_IMAGE_DIGEST, digest, sizeof digest)) return false;
+    return memcmp(digest, facts->digest, sizeof digest) == 0;
+}
+
+static enum otter_err verify(struct otter_session *s)
+{
+    enum otter_err e = OTTER_OK;
+    for (uint32_t end = s->read_back + VERIFY_STEP; !e && s->read_back < s->written && s->read_back < end;)
+        e = read_piece(s);
+    if (e || s->read_back < s->written) return e;
+    e = otter_image_end(&s->check);
+    if (e) return e;
+    if (s->offer.has_sha256 && memcmp(s->offer.sha256, s->check.facts.file_digest, sizeof s->offer.sha256) != 0)
+        return OTTER_DIGEST;
+    if (is_current(s)) return OTTER_ALREADY_CURRENT;
+    s->step = OTTER_STEP_HEADER;
+    return OTTER_OK;
+}
+
+static enum otter_err switch_over(struct otter_session *s)
+{
+    enum otter_err e = boot_switch(s->device, s->slot);
+    if (e) return e;
+    s->device->switched = true;
+    event_add(s->device, OTTER_EV_SWITCHED, OTTER_OK, s->writer.base);
+    close_session(s, OTTER_STEP_DONE);
+    return OTTER_OK;
+}
+
+static enum otter_err end_current(struct otter_session *s)
+{
+    enum otter_err e = writer_drop(&s->writer, s->device);
+    if (e) return refuse(s, e);
+    event_add(s->device, OTTER_EV_CURRENT, OTTER_ALREADY_CURRENT, s->written);
+    close_session(s, OTTER_STEP_DONE);
+    s->err = OTTER_ALREADY_CURRENT;
+    return s->err;
+}
+
+enum otter_err otter_finish(struct otter_session *s)
+{
+    enum otter_err e = OTTER_STATE;
+    if (s->err) return s->err;
+    if (s->step == OTTER_STEP_CLOSED) return OTTER_STATE;
+    if (s->step == OTTER_STEP_DONE) return OTTER_OK;
+    s->last_ms = now(s->device);
+    switch ((enum otter_session_step)s->step) {
+    case OTTER_STEP_RECEIVING: e = close_input(s); break;
+    case OTTER_STEP_VERIFYING: e = verify(s); break;
+    case OTTER_STEP_HEADER:
+        e = writer_head(&s->writer, s->device, s->sector);
+        s->step = OTTER_STEP_SWITCH;
+        break;
+    case OTTER_STEP_SWITCH: e = switch_over(s); break;
+    case OTTER_STEP_CLOSED:
+    case OTTER_STEP_DONE: break;
+    }
+    if (e == OTTER_ALREADY_CURRENT) return end_current(s);
+    if (e) return refuse(s, e);
+    return s->step == OTTER_STEP_DONE ? OTTER_OK : OTTER_AGAIN;
+}
+
+/* ---- giving up ---- */
+
+static bool open(const struct otter_session *s) { return s->step != OTTER_STEP_CLOSED && s->step != OTTER_STEP_DONE; }
+
+void otter_abort(struct otter_session *s)
+{
+    if (open(s)) fail(s, OTTER_ABORTED, OTTER_EV_BROKEN_OFF, s->received);
+}
+
+void session_watch(struct otter_session *s)
+{
+    if (open(s) && now(s->device) - s->last_ms >= OTTER_CFG_IDLE_MS)
+        fail(s, OTTER_IDLE, OTTER_EV_BROKEN_OFF, s->received);
+}

@@ -1,0 +1,389 @@
+/* The push door: which request does what, and what is replied. Knows HTTP's words and the engine's, and nothing of
+ * flash. */
+#include "doors/push.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "doors/push_json.h"
+#include "doors/words.h"
+
+enum action { PAGE, INFO, STATUS, EVENTS, UPLOAD, UPDATE, CONFIRM, ROLLBACK, RESTART, NOTHING };
+
+static const struct route {
+    const char *path;
+    enum action action;
+    bool get, post, put;
+} routes[] = {
+    {"/", PAGE, true, false, false},
+    {"/index.html", PAGE, true, false, false},
+    {"/api/v1/info", INFO, true, false, false},
+    {"/api/v1/firmware/status", STATUS, true, false, false},
+    {"/api/v1/firmware/events", EVENTS, true, false, false},
+    {"/api/v1/firmware/upload", UPLOAD, false, true, true},
+    {"/update", UPDATE, false, true, true},
+    {"/api/v1/firmware/confirm", CONFIRM, false, true, false},
+    {"/api/v1/firmware/rollback", ROLLBACK, false, true, false},
+    {"/api/v1/restart", RESTART, false, true, false},
+    {NULL, NOTHING, true, true, true},
+};
+
+static const char updated_text[] = "Firmware update complete, rebooting now!\n";
+
+static uint32_t now(const struct otter_push *p)
+{
+    const struct otter_clock *clock = p->device->ports.clock;
+    return clock->now_ms(clock->ctx);
+}
+
+/* ---- replies ---- */
+
+static void reply(struct otter_exchange *x, int status, const char *type, const void *body, size_t size)
+{
+    x->status = status;
+    x->type = type;
+    x->body = body;
+    x->size = size;
+}
+
+static void reply_text(struct otter_exchange *x, int status, const char *text)
+{
+    reply(x, status, "text/plain; charset=utf-8", text, strlen(text));
+}
+
+static void reply_json(struct otter_exchange *x, int status, char *json)
+{
+    x->owned = json;
+    if (json)
+        reply(x, status, "application/json", json, strlen(json));
+    else
+        reply_text(x, 503, "Out of memory; try again.\n");
+}
+
+/* The phrases that clients of the older device API know come first. */
+static const char *phrase(int status)
+{
+    switch (status) {
+    case 521: return "Failed To Upgrade Firmware: ";
+    case 522: return "Failed To Receive Firmware: ";
+    case 523: return "Invalid Firmware File: ";
+    default: return "";
+    }
+}
+
+static void reply_form(struct otter_exchange *x, int status, const char *title, const char *words)
+{
+    snprintf(x->text, sizeof x->text,
+             "<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'><title>%s</title>"
+             "<h1>%s</h1><p>%s</p><p><a href='/'>Back to the device</a></p>",
+             title, title, words);
+    reply(x, status, "text/html; charset=utf-8", x->text, strlen(x->text));
+}
+
+/* What words say of a file's strings goes into HTML as it is; it must not become markup. */
+static void no_markup(char *words)
+{
+    for (char *p = words; *p; p++)
+        if (strchr("<>&\"'", *p)) *p = ' ';
+}
+
+static void reply_error(struct otter_exchange *x, enum otter_err err)
+{
+    char words[256];
+    int status = otter_err_http(err);
+    const struct otter_session *s = &x->push->session;
+    if (x->upload && s->device && s->err == err)
+        otter_words_session(s, words, sizeof words);
+    else
+        snprintf(words, sizeof words, "%s", otter_err_text(err));
+    x->result = otter_err_name(err);
+    if (x->json) {
+        reply_json(x, status, push_json_error(err, words));
+    } else if (x->form) {
+        no_markup(words);
+        reply_form(x, status, "The update was refused", words);
+    } else if (err == OTTER_UNAUTHORIZED) {
+        reply_text(x, status, otter_err_text(err));
+    } else {
+        snprintf(x->text, sizeof x->text, "%s%s (%s)\n", phrase(status), words, otter_err_name(err));
+        reply_text(x, status, x->text);
+    }
+}
+
+static void restart_soon(const struct otter_push *p)
+{
+    const struct otter_chip *chip = p->device->ports.chip;
+    chip->reboot(chip->ctx, OTTER_RESTART_MS);
+}
+
+static void reply_done(struct otter_exchange *x, enum otter_err err)
+{
+    if (err)
+        reply_error(x, err);
+    else
+        reply_text(x, 200, "OK");
+}
+
+static void reply_uploaded(struct otter_exchange *x, enum otter_err err)
+{
+    x->result = err ? otter_err_name(err) : "switched";
+    if (x->form)
+        reply_form(x, 200, err ? "Nothing to do" : "Firmware update complete",
+                   err ? otter_err_text(err) : updated_text);
+    else if (routes[x->route].action == UPDATE)
+        reply(x, 200, "text/html; charset=utf-8", err ? otter_err_text(err) : updated_text,
+              strlen(err ? otter_err_text(err) : updated_text));
+    else
+        reply_text(x, 200, "OK");
+    if (!err) restart_soon(x->push);
+}
+
+/* ---- the head of a request ---- */
+
+static const char *header(const struct otter_http_head *h, const char *name) { return h->header(h->ctx, name); }
+
+static bool has_word(const char *value, const char *word) { return value && strstr(value, word); }
+
+static bool method_is(const struct otter_http_head *h, const char *name) { return strcmp(h->method, name) == 0; }
+
+static bool method_fits(const struct route *r, const struct otter_http_head *h)
+{
+    if (method_is(h, "GET") || method_is(h, "HEAD")) return r->get;
+    if (method_is(h, "POST")) return r->post;
+    return method_is(h, "PUT") && r->put;
+}
+
+static unsigned find_route(const char *path)
+{
+    unsigned i = 0;
+    while (routes[i].path && strcmp(routes[i].path, path) != 0) i++;
+    return i;
+}
+
+static enum otter_err check_access(const struct otter_push *p, const struct otter_http_head *h)
+{
+    struct otter_access_request r = {
+        .authorization = header(h, "Authorization"),
+        .host = header(h, "Host"),
+        .origin = header(h, "Origin"),
+        .referer = header(h, "Referer"),
+        .sec_fetch_site = header(h, "Sec-Fetch-Site"),
+        .changes = !method_is(h, "GET") && !method_is(h, "HEAD"),
+    };
+    return otter_access_check(&p->config.access, &r);
+}
+
+static enum otter_err check_request(struct otter_push *p, const struct otter_exchange *x,
+                                    const struct otter_http_head *h)
+{
+    enum otter_err e = check_access(p, h);
+    if (e) return e;
+    if (routes[x->route].action == NOTHING) return OTTER_NOT_FOUND;
+    return method_fits(&routes[x->route], h) ? OTTER_OK : OTTER_METHOD;
+}
+
+static int hex_digit(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *p = c ? strchr(digits, c | 0x20) : NULL;
+    return p ? (int)(p - digits) : -1;
+}
+
+/* False if text is there but is not 64 hex digits. */
+static bool read_sha256(const char *text, struct otter_offer *offer)
+{
+    if (!text) return true;
+    if (strlen(text) != 64) return false;
+    for (unsigned i = 0; i < 64; i++) {
+        int digit = hex_digit(text[i]);
+        if (digit < 0) return false;
+        offer->sha256[i / 2] = (uint8_t)(offer->sha256[i / 2] << 4 | digit);
+    }
+    offer->has_sha256 = true;
+    return true;
+}
+
+static enum otter_err file_bytes(void *ctx, const uint8_t *data, size_t n);
+
+static enum otter_err begin_upload(struct otter_push *p, struct otter_exchange *x, const struct otter_http_head *h)
+{
+    struct otter_offer offer = {.door = "push"};
+    const char *type = header(h, "Content-Type");
+    x->upload = true;
+    x->multipart.ctx = x;
+    x->multipart.file = file_bytes;
+    x->form = type && otter_multipart_start(&x->multipart, type);
+    if (!x->form && h->has_length && h->length > UINT32_MAX) return OTTER_TOO_BIG;
+    if (!x->form && h->has_length && h->length == 0) return OTTER_EMPTY;
+    if (!x->form && h->has_length) offer.size = (uint32_t)h->length;
+    if (!read_sha256(header(h, "X-Firmware-SHA256"), &offer)) return OTTER_ARG;
+    if (p->device->session) return OTTER_BUSY;
+    p->tried = true;
+    enum otter_err e = otter_begin(&p->session, p->device, &offer);
+    if (!e) p->owner = x;
+    return e;
+}
+
+static bool body_comes(const struct otter_http_head *h) { return h->chunked || (h->has_length && h->length > 0); }
+
+/* A refusal: at once if no body is on its way or the client waits to be asked for it, else when the body has been
+ * drained. */
+static enum otter_push_next refuse(struct otter_exchange *x, const struct otter_http_head *h, enum otter_err err)
+{
+    x->err = err;
+    x->drain_since = now(x->push);
+    if (body_comes(h) && !has_word(header(h, "Expect"), "100-continue")) return OTTER_PUSH_BODY;
+    reply_error(x, err);
+    return OTTER_PUSH_REPLY;
+}
+
+static void restart(struct otter_exchange *x)
+{
+    reply_done(x, x->push->device->session ? OTTER_BUSY : OTTER_OK);
+    if (x->status == 200) restart_soon(x->push);
+}
+
+static void roll_back(struct otter_exchange *x)
+{
+    struct otter_device *d = x->push->device;
+    reply_done(x, d->session || d->switched ? OTTER_BUSY : otter_rollback(d));
+    if (x->status == 200) restart_soon(x->push);
+}
+
+static void act(struct otter_exchange *x)
+{
+    struct otter_push *p = x->push;
+    switch (routes[x->route].action) {
+    case PAGE:
+        reply(x, 200, "text/html; charset=utf-8", p->config.page, p->config.page_size);
+        x->encoding = "gzip";
+        break;
+    case INFO: reply_json(x, 200, push_json_info(p)); break;
+    case STATUS: reply_json(x, 200, push_json_status(p)); break;
+    case CONFIRM: reply_done(x, otter_confirm(p->device)); break;
+    case ROLLBACK: roll_back(x); break;
+    case RESTART: restart(x); break;
+    case EVENTS:
+    case UPLOAD:
+    case UPDATE:
+    case NOTHING: break;
+    }
+}
+
+static const char *allowed(const struct route *r)
+{
+    if (r->get) return "GET, HEAD";
+    return r->put ? "POST, PUT" : "POST";
+}
+
+enum otter_push_next otter_push_head(struct otter_push *p, struct otter_exchange *x, const struct otter_http_head *head)
+{
+    memset(x, 0, sizeof *x);
+    x->push = p;
+    x->route = find_route(head->path);
+    x->json = has_word(header(head, "Accept"), "application/json");
+    enum otter_err e = check_request(p, x, head);
+    if (e == OTTER_METHOD) x->allow = allowed(&routes[x->route]);
+    enum action action = routes[x->route].action;
+    if (!e && (action == UPLOAD || action == UPDATE)) e = begin_upload(p, x, head);
+    if (e) return refuse(x, head, e);
+    if (action == EVENTS) {
+        reply(x, 200, "text/event-stream", NULL, 0);
+        return OTTER_PUSH_STREAM;
+    }
+    /* What a request without use for a body sends along is read and forgotten. */
+    return x->upload || body_comes(head) ? OTTER_PUSH_BODY : (act(x), OTTER_PUSH_REPLY);
+}
+
+/* ---- the body ---- */
+
+static enum otter_err file_bytes(void *ctx, const uint8_t *data, size_t n)
+{
+    struct otter_exchange *x = ctx;
+    enum otter_err e = OTTER_OK;
+    /* A sector a call, so that none takes long. */
+    while (n && !e) {
+        size_t piece = n < OTTER_SECTOR ? n : OTTER_SECTOR;
+        e = otter_feed(&x->push->session, data, piece);
+        data += piece;
+        n -= piece;
+    }
+    return e;
+}
+
+static bool drain(struct otter_exchange *x, size_t n)
+{
+    x->drained += n;
+    return x->drained <= OTTER_DRAIN_BYTES && now(x->push) - x->drain_since <= OTTER_DRAIN_MS;
+}
+
+bool otter_push_body(struct otter_exchange *x, const void *data, size_t n)
+{
+    if (x->err || !x->upload) return drain(x, n);
+    x->err = x->form ? otter_multipart_feed(&x->multipart, data, n) : file_bytes(x, data, n);
+    x->drain_since = now(x->push);
+    if (x->err) otter_abort(&x->push->session);
+    return true;
+}
+
+static enum otter_err end_upload(struct otter_exchange *x)
+{
+    struct otter_push *p = x->push;
+    if (!x->err && x->form) x->err = otter_multipart_end(&x->multipart);
+    if (x->err) otter_abort(&p->session);
+    enum otter_err e = x->err ? x->err : otter_finish(&p->session);
+    if (e == OTTER_AGAIN) return e;
+    p->owner = NULL;
+    if (e == OTTER_OK || e == OTTER_ALREADY_CURRENT)
+        reply_uploaded(x, e);
+    else
+        reply_error(x, e);
+    return OTTER_OK;
+}
+
+enum otter_err otter_push_end(struct otter_exchange *x)
+{
+    if (x->upload && x->push->owner == x) return end_upload(x);
+    if (x->err)
+        reply_error(x, x->err);
+    else
+        act(x);
+    return OTTER_OK;
+}
+
+void otter_push_done(struct otter_exchange *x)
+{
+    if (x->push && x->push->owner == x) {
+        otter_abort(&x->push->session);
+        x->push->owner = NULL;
+    }
+    free(x->owned);
+    x->owned = NULL;
+}
+
+/* ---- events ---- */
+
+size_t otter_push_stream(struct otter_push *p, uint32_t *cursor, char *buf, size_t size)
+{
+    struct otter_event e;
+    size_t used = 0;
+    while (otter_event_next(&p->device->events, *cursor, &e)) {
+        char *json = push_json_event(p, &e);
+        int n = snprintf(buf + used, size - used, "id: %u\nevent: %s\ndata: %s\n\n", e.seq, otter_event_name(e.code),
+                         json ? json : "{}");
+        free(json);
+        if (n < 0 || (size_t)n >= size - used) break;
+        used += (size_t)n;
+        *cursor = e.seq;
+    }
+    return used;
+}
+
+void otter_push_init(struct otter_push *p, struct otter_device *d, const struct otter_push_config *config)
+{
+    memset(p, 0, sizeof *p);
+    p->device = d;
+    p->config = *config;
+}

@@ -1,0 +1,87 @@
+/* The push door: firmware by HTTP upload, status, events, confirm, roll back, restart, and the page.
+ *
+ * A machine without a server: a port's HTTP server hands it a request's head, then the body piece by piece, then its
+ * end, and sends the reply it finds in the exchange. It never waits; finishing takes several calls. One thread. */
+#ifndef OTTER_DOORS_PUSH_H
+#define OTTER_DOORS_PUSH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "doors/access.h"
+#include "doors/multipart.h"
+#include "otter/otter.h"
+
+enum {
+    OTTER_RESTART_MS = 1000,              /* from the reply to the restart */
+    OTTER_DRAIN_BYTES = 16 * 1024 * 1024, /* so much of a refused body is read, that the reply be read, too */
+    OTTER_DRAIN_MS = 10000
+};
+
+struct otter_push_config {
+    struct otter_access access;
+    const uint8_t *page; /* gzip'd HTML */
+    size_t page_size;
+    uint32_t boot_id; /* differs at each start, so that a client sees the restart */
+};
+
+struct otter_push {
+    struct otter_device *device;
+    struct otter_push_config config;
+    struct otter_session session; /* the one in progress, or the last one, for the status */
+    struct otter_exchange *owner; /* whose upload it is */
+    bool tried;                   /* a session has been begun since start */
+};
+
+/* A request's head, as the port's server has it; strings live as long as the head call. */
+struct otter_http_head {
+    const char *method, *path; /* path without query */
+    bool has_length;
+    uint64_t length; /* of the body */
+    bool chunked;
+    void *ctx;
+    const char *(*header)(void *ctx, const char *name); /* NULL: there is none */
+};
+
+enum otter_push_next {
+    OTTER_PUSH_REPLY, /* the reply is in the exchange; the body, if one comes, is not wanted */
+    OTTER_PUSH_BODY,  /* hand over the body, then call otter_push_end() until it is done */
+    OTTER_PUSH_STREAM /* reply with status and type, then send what otter_push_stream() gives, without end */
+};
+
+/* One request and its reply: the server's memory. */
+struct otter_exchange {
+    struct otter_push *push;
+    unsigned route;          /* index of the route, for the door itself */
+    bool upload, form, json; /* an upload is taken; it is a form; errors are wanted as JSON */
+    enum otter_err err;      /* what the body is drained for */
+    uint64_t drained;
+    uint32_t drain_since;
+    struct otter_multipart multipart;
+    /* the reply */
+    int status;
+    const char *type;     /* Content-Type */
+    const char *encoding; /* Content-Encoding or NULL */
+    const char *allow;    /* Allow, with 405 */
+    const char *result;   /* Otter-Result: name of the error, or what an upload came to; NULL */
+    const void *body;     /* size bytes; stays until otter_push_done() */
+    size_t size;
+    char *owned; /* the body, if it is to be freed */
+    char text[512];
+};
+
+void otter_push_init(struct otter_push *p, struct otter_device *d, const struct otter_push_config *config);
+
+enum otter_push_next otter_push_head(struct otter_push *p, struct otter_exchange *x,
+                                     const struct otter_http_head *head);
+/* False: enough has been drained, close the connection. */
+bool otter_push_body(struct otter_exchange *x, const void *data, size_t n);
+/* OTTER_AGAIN: call again soon; else the reply is ready. */
+enum otter_err otter_push_end(struct otter_exchange *x);
+/* Text of the event stream that is newer than *cursor (0: from the start), as much as fits; 0 if there is none. */
+size_t otter_push_stream(struct otter_push *p, uint32_t *cursor, char *buf, size_t size);
+/* The reply has been sent, or the connection has broken: gives up an upload that has not ended, frees the body. */
+void otter_push_done(struct otter_exchange *x);
+
+#endif

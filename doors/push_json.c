@@ -1,0 +1,189 @@
+/* Status, info and events as JSON. Reads the engine, changes nothing. */
+#include "doors/push_json.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "doors/words.h"
+
+static char *print(cJSON *json)
+{
+    char *text = cJSON_PrintUnformatted(json);
+    cJSON_Delete(json);
+    return text;
+}
+
+/* Flash may hold any bytes where a version is to be; JSON is UTF-8. What is not printable ASCII is shown as '?'. */
+static void add_text(cJSON *o, const char *name, const char *text)
+{
+    char clean[64];
+    size_t i = 0;
+    for (; text[i] && i < sizeof clean - 1; i++) clean[i] = text[i] >= ' ' && text[i] < 127 ? text[i] : '?';
+    clean[i] = '\0';
+    cJSON_AddStringToObject(o, name, clean);
+}
+
+static void add_text_or_null(cJSON *o, const char *name, bool have, const char *text)
+{
+    if (have)
+        add_text(o, name, text);
+    else
+        cJSON_AddNullToObject(o, name);
+}
+
+static void add_slot_name(cJSON *o, int slot)
+{
+    char name[8];
+    cJSON_AddStringToObject(o, "slot", otter_slot_name(slot, name));
+}
+
+static const char *slot_state(const struct otter_slot_status *s)
+{
+    if (s->state != OTTER_OTA_UNDEFINED) return otter_ota_state_name(s->state);
+    return s->has_image ? "undefined" : "none";
+}
+
+static cJSON *slot_json(const struct otter_slot_status *s)
+{
+    cJSON *o = cJSON_CreateObject();
+    add_slot_name(o, s->slot);
+    cJSON_AddNumberToObject(o, "offset", s->region.offset);
+    cJSON_AddNumberToObject(o, "size", s->region.size);
+    add_text_or_null(o, "version", s->has_image && s->has_desc, s->desc.version);
+    cJSON_AddStringToObject(o, "state", slot_state(s));
+    cJSON_AddBoolToObject(o, "running", s->running);
+    cJSON_AddBoolToObject(o, "next", s->next);
+    cJSON_AddBoolToObject(o, "target", s->target);
+    return o;
+}
+
+static const char *update_state(const struct otter_push *p)
+{
+    if (!p->tried) return "idle";
+    switch ((enum otter_session_step)p->session.step) {
+    case OTTER_STEP_RECEIVING: return "receiving";
+    case OTTER_STEP_VERIFYING:
+    case OTTER_STEP_HEADER:
+    case OTTER_STEP_SWITCH: return "verifying";
+    case OTTER_STEP_DONE: return "done";
+    case OTTER_STEP_CLOSED: break;
+    }
+    return p->session.err ? "failed" : "idle";
+}
+
+static void add_error(cJSON *o, const struct otter_session *s)
+{
+    char words[256];
+    if (!s->err) {
+        cJSON_AddNullToObject(o, "error");
+        cJSON_AddNullToObject(o, "message");
+        return;
+    }
+    otter_words_session(s, words, sizeof words);
+    cJSON_AddStringToObject(o, "error", otter_err_name(s->err));
+    cJSON_AddStringToObject(o, "message", words);
+}
+
+static void add_update(cJSON *o, const struct otter_push *p)
+{
+    const struct otter_session *s = &p->session;
+    cJSON *u = cJSON_AddObjectToObject(o, "update");
+    cJSON_AddStringToObject(u, "state", update_state(p));
+    add_text_or_null(u, "door", p->tried && s->offer.door, s->offer.door);
+    cJSON_AddNumberToObject(u, "size", s->offer.size);
+    cJSON_AddNumberToObject(u, "received", s->received);
+    cJSON_AddNumberToObject(u, "written", s->written);
+    cJSON_AddNumberToObject(u, "wanted", otter_want(s));
+    add_error(u, s);
+}
+
+static void add_went_back(cJSON *o, const struct otter_slot_status *s)
+{
+    cJSON *w = cJSON_AddObjectToObject(o, "went_back");
+    add_slot_name(w, s->slot);
+    add_text_or_null(w, "version", s->has_desc, s->desc.version);
+}
+
+static void add_slots(cJSON *o, struct otter_device *d)
+{
+    struct otter_slot_status s;
+    cJSON *slots = cJSON_AddArrayToObject(o, "slots");
+    for (unsigned i = 0; otter_slot_at(d, i, &s); i++) {
+        cJSON_AddItemToArray(slots, slot_json(&s));
+        if (s.slot == d->went_back) add_went_back(o, &s);
+        if (!s.running) continue;
+        cJSON *running = slot_json(&s);
+        cJSON_DeleteItemFromObject(running, "running");
+        cJSON_AddItemToObject(o, "running", running);
+    }
+    if (d->went_back == OTTER_SLOT_NONE) cJSON_AddNullToObject(o, "went_back");
+}
+
+static const char *chip_name(const struct otter_device *d)
+{
+    const struct otter_chip_info *chip = otter_chip_by_id(d->ports.chip->id);
+    return chip ? chip->name : "unknown";
+}
+
+char *push_json_status(struct otter_push *p)
+{
+    struct otter_device *d = p->device;
+    struct otter_status st;
+    otter_status(d, &st);
+    cJSON *o = cJSON_CreateObject();
+    add_text_or_null(o, "project", d->running_image.has_desc, d->running_image.desc.project);
+    cJSON_AddStringToObject(o, "chip", chip_name(d));
+    cJSON_AddNumberToObject(o, "boot_id", p->config.boot_id);
+    cJSON_AddBoolToObject(o, "rollback", d->ports.chip->rollback);
+    add_slots(o, d);
+    cJSON_AddBoolToObject(o, "can_confirm", st.can_confirm);
+    cJSON_AddBoolToObject(o, "can_roll_back", st.can_roll_back);
+    add_update(o, p);
+    return print(o);
+}
+
+char *push_json_info(struct otter_push *p)
+{
+    struct otter_device *d = p->device;
+    const struct otter_app_desc *desc = &d->running_image.desc;
+    char revision[16];
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddNumberToObject(o, "uptime", d->ports.clock->now_ms(d->ports.clock->ctx) / 1000);
+    add_text(o, "appProject", desc->project);
+    add_text(o, "appVersion", desc->version);
+    add_text(o, "appDate", desc->date);
+    add_text(o, "appTime", desc->time);
+    add_text(o, "idfVersion", desc->idf);
+    cJSON_AddStringToObject(o, "chip", chip_name(d));
+    snprintf(revision, sizeof revision, "v%u.%u", d->ports.chip->revision / 100u, d->ports.chip->revision % 100u);
+    cJSON_AddStringToObject(o, "chipRevision", revision);
+    return print(o);
+}
+
+char *push_json_event(struct otter_push *p, const struct otter_event *e)
+{
+    char words[256];
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddNumberToObject(o, "ms", e->ms);
+    add_text_or_null(o, "door", e->door != NULL, e->door);
+    cJSON_AddNumberToObject(o, "value", e->value);
+    if (e->err) {
+        bool last = p->session.err == e->err && p->session.device;
+        if (last) otter_words_session(&p->session, words, sizeof words);
+        cJSON_AddStringToObject(o, "error", otter_err_name(e->err));
+        cJSON_AddStringToObject(o, "message", last ? words : otter_err_text(e->err));
+    } else {
+        cJSON_AddNullToObject(o, "error");
+        cJSON_AddNullToObject(o, "message");
+    }
+    return print(o);
+}
+
+char *push_json_error(enum otter_err err, const char *message)
+{
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "error", otter_err_name(err));
+    cJSON_AddStringToObject(o, "message", message);
+    return print(o);
+}

@@ -1,0 +1,12 @@
+/* What the push door says of the device, as JSON. Each returns text to be freed with free(), NULL if memory is out. */
+#ifndef OTTER_DOORS_PUSH_JSON_H
+#define OTTER_DOORS_PUSH_JSON_H
+
+#include "doors/push.h"
+
+char *push_json_status(struct otter_push *p);
+char *push_json_info(struct otter_push *p);
+char *push_json_event(struct otter_push *p, const struct otter_event *e);
+char *push_json_error(enum otter_err err, const char *message);
+
+#endif

@@ -1,0 +1,214 @@
+/* The table of chips. Knows numbers only. */
+#include "format/chip.h"
+
+#include <stddef.h>
+
+#define DROM(a, b)           \
+    {                        \
+        a, b, OTTER_MEM_DROM \
+    }
+#define IROM(a, b)           \
+    {                        \
+        a, b, OTTER_MEM_IROM \
+    }
+#define RAM(a, b)           \
+    {                       \
+        a, b, OTTER_MEM_RAM \
+    }
+#define RTC(a, b)           \
+    {                       \
+        a, b, OTTER_MEM_RTC \
+    }
+
+static const struct otter_chip_info chips[] = {
+    {0x0000,
+     "ESP32",
+     "esp32",
+     0x1000,
+     0x1C5F21B0,
+     16,
+     16,
+     false,
+     false,
+     {DROM(0x3F400000, 0x3F800000), IROM(0x400D0000, 0x40400000), RAM(0x40080000, 0x400AA000),
+      RAM(0x3FFAE000, 0x40000000), RTC(0x400C0000, 0x400C2000), RTC(0x3FF80000, 0x3FF82000),
+      RTC(0x50000000, 0x50002000)}},
+    {0x0002,
+     "ESP32-S2",
+     "esp32s2",
+     0x1000,
+     0xBFDD4EEE,
+     16,
+     16,
+     true,
+     false,
+     {DROM(0x3F000000, 0x3FF80000), IROM(0x40080000, 0x40800000), RAM(0x40020000, 0x40070000),
+      RAM(0x3FFB0000, 0x40000000), RTC(0x50000000, 0x50002000), RTC(0x40070000, 0x40072000)}},
+    {0x0005,
+     "ESP32-C3",
+     "esp32c3",
+     0x0,
+     0xD42BA06C,
+     16,
+     16,
+     true,
+     false,
+     {DROM(0x3C000000, 0x3C800000), IROM(0x42000000, 0x42800000), RAM(0x4037C000, 0x403E0000),
+      RAM(0x3FC80000, 0x3FCE0000), RTC(0x50000000, 0x50002000)}},
+    {0x0009,
+     "ESP32-S3",
+     "esp32s3",
+     0x0,
+     0xC47E5767,
+     16,
+     16,
+     true,
+     false,
+     {DROM(0x3C000000, 0x3E000000), IROM(0x42000000, 0x44000000), RAM(0x40370000, 0x403E0000),
+      RAM(0x3FC88000, 0x3FD00000), RTC(0x50000000, 0x50002000), RTC(0x600FE000, 0x60100000)}},
+    {0x000C,
+     "ESP32-C2",
+     "esp32c2",
+     0x0,
+     0x2B88D29C,
+     14,
+     16,
+     true,
+     false,
+     {DROM(0x3C000000, 0x3C400000), IROM(0x42000000, 0x42400000), RAM(0x4037C000, 0x403C0000),
+      RAM(0x3FCA0000, 0x3FCE0000)}},
+    {0x000D,
+     "ESP32-C6",
+     "esp32c6",
+     0x0,
+     0x540DDF62,
+     13,
+     16,
+     true,
+     true,
+     {IROM(0x42000000, 0x43000000), RAM(0x40800000, 0x40880000), RTC(0x50000000, 0x50004000)}},
+    {0x0010,
+     "ESP32-H2",
+     "esp32h2",
+     0x0,
+     0x332726F6,
+     13,
+     16,
+     true,
+     true,
+     {IROM(0x42000000, 0x43000000), RAM(0x40800000, 0x40850000), RTC(0x50000000, 0x50001000)}},
+    {0x0012,
+     "ESP32-P4",
+     "esp32p4",
+     0x2000,
+     0x3D308E94,
+     16,
+     16,
+     true,
+     true,
+     {IROM(0x40000000, 0x44000000), RAM(0x4FF00000, 0x4FFC0000), RTC(0x50108000, 0x50110000)}},
+    {0x0014,
+     "ESP32-C61",
+     "esp32c61",
+     0x0,
+     0x77D850C4,
+     13,
+     16,
+     true,
+     true,
+     {IROM(0x42000000, 0x44000000), RAM(0x40800000, 0x40850000)}},
+    {0x0017,
+     "ESP32-C5",
+     "esp32c5",
+     0x2000,
+     0xF71C0343,
+     16,
+     16,
+     true,
+     true,
+     {IROM(0x42000000, 0x44000000), RAM(0x40800000, 0x40860000), RTC(0x50000000, 0x50004000)}},
+    {0x0019,
+     "ESP32-H21",
+     "esp32h21",
+     0x0,
+     0xB6DD00AF,
+     13,
+     16,
+     true,
+     true,
+     {IROM(0x42000000, 0x43000000), RAM(0x40800000, 0x40850000), RTC(0x50000000, 0x50001000)}},
+    {0x001C,
+     "ESP32-H4",
+     "esp32h4",
+     0x2000,
+     0x9E0BAA8A,
+     13,
+     16,
+     true,
+     true,
+     {IROM(0x42000000, 0x44000000), RAM(0x40810000, 0x40860000)}},
+    {0x0020,
+     "ESP32-S31",
+     "esp32s31",
+     0x2000,
+     0x3101F7C1,
+     15,
+     18,
+     true,
+     true,
+     {IROM(0x40000000, 0x44000000), RAM(0x2F000000, 0x2F080000), RTC(0x2E000000, 0x2E008000)}},
+};
+
+const struct otter_chip_info *otter_chip_at(unsigned i)
+{
+    return i < sizeof chips / sizeof chips[0] ? &chips[i] : NULL;
+}
+
+const struct otter_chip_info *otter_chip_by_id(uint16_t id)
+{
+    for (unsigned i = 0; otter_chip_at(i); i++)
+        if (chips[i].id == id) return &chips[i];
+    return NULL;
+}
+
+static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c; }
+
+/* Does name spell target, whatever its case and with or without the dash? */
+static bool spells(const char *name, const char *target)
+{
+    for (; *name; name++) {
+        if (*name == '-') continue;
+        if (lower(*name) != *target) return false;
+        target++;
+    }
+    return *target == '\0';
+}
+
+const struct otter_chip_info *otter_chip_by_name(const char *name)
+{
+    for (unsigned i = 0; otter_chip_at(i); i++)
+        if (spells(name, chips[i].target)) return &chips[i];
+    return NULL;
+}
+
+/* Shared maps with small MMU pages end earlier: 256 pages. */
+static uint32_t range_end(const struct otter_chip_info *chip, const struct otter_memory_range *r, unsigned page_log2)
+{
+    if (chip->shared_map && r->kind == OTTER_MEM_IROM && r->end == 0x43000000) return r->start + (256u << page_log2);
+    return r->end;
+}
+
+enum otter_memory otter_chip_memory(const struct otter_chip_info *chip, uint32_t addr, uint32_t len, unsigned page_log2)
+{
+    if (addr < 0x10000000) return OTTER_MEM_PAD;
+    for (const struct otter_memory_range *r = chip->memory; r->kind != OTTER_MEM_NONE; r++)
+        if (addr >= r->start && addr < range_end(chip, r, page_log2) && len <= range_end(chip, r, page_log2) - addr)
+            return (enum otter_memory)r->kind;
+    return OTTER_MEM_NONE;
+}
+
+const char *otter_memory_name(enum otter_memory kind)
+{
+    static const char *const names[] = {"none", "padding", "DROM", "IROM", "RAM", "RTC"};
+    return names[kind];
+}

@@ -1,0 +1,184 @@
+/* Otter's engine: one update session at a time into the spare slot, switch, confirm, roll back.
+ *
+ * No malloc, no operating system: all memory is the caller's. Nothing here is safe against two threads: call it from
+ * one task, or under one lock. Fields of the structs below are Otter's own unless said otherwise. */
+#ifndef OTTER_OTTER_H
+#define OTTER_OTTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "format/image.h"
+#include "format/otadata.h"
+#include "format/table.h"
+#include "otter/config.h"
+#include "otter/err.h"
+#include "otter/event.h"
+#include "otter/port.h"
+
+/* Slots by the boot loader's own numbers: 0 to 15 are ota_0 to ota_15. */
+enum { OTTER_SLOT_FACTORY = -1, OTTER_SLOT_TEST = -2, OTTER_SLOT_NONE = -99 };
+
+enum {
+    OTTER_FEED_MAX = 65536,   /* most bytes otter_feed() takes in one call */
+    OTTER_SESSION_MAX = 8192, /* sizeof(struct otter_session), sector buffer included, is at most this */
+    OTTER_HEAD = 32           /* bytes of an image that are written last */
+};
+
+/* What the device brings; all four must outlive the device. */
+struct otter_ports {
+    const struct otter_flash *flash;
+    const struct otter_chip *chip;
+    const struct otter_crypto *crypto;
+    const struct otter_clock *clock;
+};
+
+struct otter_slot {
+    uint32_t offset, size; /* bytes; size 0: the table has no such slot */
+};
+
+struct otter_slots {
+    struct otter_slot ota[OTTER_OTA_SLOTS];
+    struct otter_slot factory, test, otadata;
+    uint8_t ota_rows; /* ota rows in the table, which is what sequence numbers count in */
+};
+
+struct otter_session;
+
+struct otter_device {
+    struct otter_ports ports;
+    struct otter_slots slots;
+    struct otter_image_facts running_image; /* of the firmware that runs; length 0 if it could not be read */
+    struct otter_event_ring events;         /* read it with otter_event_next() */
+    struct otter_session *session;          /* the one that holds the device */
+    int32_t detail;                         /* the driver's own code of the last failed port call */
+    int8_t running;                         /* slot, OTTER_SLOT_NONE if the table names none there */
+    int8_t went_back;                       /* slot whose firmware was given up, found at start; OTTER_SLOT_NONE */
+    bool switched;                          /* otadata has been changed: only a restart is left to do */
+};
+
+/* What a door knows of an image before its bytes come. Zero it, then fill in what is known. */
+struct otter_offer {
+    const char *door; /* static name; for events and for who is told "busy" */
+    uint32_t size;    /* bytes of the file; 0: not known */
+    bool has_sha256;
+    uint8_t sha256[32];  /* of the whole file */
+    const char *version; /* NULL: not announced; must stay until otter_finish() is done */
+    bool any_project;    /* take another project's image too */
+    bool again;          /* take the image that runs already, too */
+};
+
+enum otter_session_step {
+    OTTER_STEP_CLOSED, /* never opened, refused, broken off, or done */
+    OTTER_STEP_RECEIVING,
+    OTTER_STEP_VERIFYING,
+    OTTER_STEP_HEADER,
+    OTTER_STEP_SWITCH,
+    OTTER_STEP_DONE
+};
+
+/* How the bytes get into the slot: what is erased, what was kept because it was there already. */
+struct otter_writer {
+    uint32_t base, size;  /* the slot, bytes */
+    uint32_t need;        /* bytes the file takes; the slot's size if that is not known */
+    uint32_t block_end;   /* end of the 64 KiB block being worked on, from the slot's start */
+    uint32_t erased_to;   /* up to here the slot is erased or written, from its start */
+    uint32_t paid, plain; /* time spent and time the plain way would have taken, ms by datasheet */
+    bool comparing;       /* the block matches so far */
+    bool touched;         /* the slot's old header is no more */
+    bool first_kept;      /* the first sector matched and was left, but for its magic byte */
+    uint8_t head[OTTER_HEAD];
+};
+
+/* One update on its way. The caller's memory, which must stay until the session is closed. */
+struct otter_session {
+    struct otter_device *device;
+    struct otter_offer offer;
+    enum otter_err err;  /* the first error; later calls return it */
+    uint32_t err_offset; /* image offset at which it was found */
+    int32_t detail;      /* the driver's own code with it */
+    uint8_t step;        /* enum otter_session_step */
+    int8_t slot;         /* where it goes */
+    bool accepted;       /* the first 288 bytes have been judged good */
+    uint32_t received;   /* bytes taken */
+    uint32_t written;    /* bytes in flash */
+    uint32_t read_back;  /* bytes verified */
+    uint32_t told;       /* bytes in flash at the last progress event */
+    uint32_t last_ms;    /* when the last byte or step came */
+    uint16_t held;       /* bytes in sector */
+    struct otter_writer writer;
+    struct otter_image_check check;
+    uint8_t sector[OTTER_SECTOR];
+};
+_Static_assert(sizeof(struct otter_session) <= OTTER_SESSION_MAX, "a session takes at most 8 KiB");
+
+/* Reads table, otadata and the running image, and mends what a cut or a roll back left: the header of firmware that was
+ * given up is made unstartable (one write). ports is copied. Without a usable table or running slot the error says why;
+ * status calls then still work as far as they can. */
+enum otter_err otter_open(struct otter_device *d, const struct otter_ports *ports);
+
+/* To be called now and then (every second is plenty): ends a session into which nothing comes any more. */
+void otter_poll(struct otter_device *d);
+
+/* ---- one update ---- */
+
+/* Opens a session into the next slot. Touches no flash. OTTER_BUSY while another session holds the device or a restart
+ * is due, OTTER_UNCONFIRMED while the running firmware is on trial (the spare slot is then its way back),
+ * OTTER_TOO_BIG, OTTER_NO_SLOT, OTTER_NO_OTADATA. offer is copied, but for the strings it points to. */
+enum otter_err otter_begin(struct otter_session *s, struct otter_device *d, const struct otter_offer *offer);
+
+/* The next byte offset that is wanted. */
+uint32_t otter_want(const struct otter_session *s);
+
+/* Takes the next n bytes (at most OTTER_FEED_MAX). Nothing is erased before the first 288 bytes have been judged. With
+ * up to 4096 bytes a call blocks for at most one erase and one sector of writes. */
+enum otter_err otter_feed(struct otter_session *s, const void *data, size_t n);
+
+/* All bytes have come: one step a call while it returns OTTER_AGAIN. Reads everything back and verifies it, writes the
+ * header, switches otadata. OTTER_OK: the new slot starts at the next restart, which is the caller's to bring about.
+ * OTTER_ALREADY_CURRENT: it runs already; nothing was switched. */
+enum otter_err otter_finish(struct otter_session *s);
+
+/* Gives the session up, if it is still open; never switches. What is in the slot cannot be started. */
+void otter_abort(struct otter_session *s);
+
+/* ---- the firmware that runs ---- */
+
+/* The running firmware works: marks its slot valid (erases and writes one otadata sector). OTTER_OK also if that was so
+ * already; OTTER_NOT_ACTIVE if otadata names another slot than the one that runs. */
+enum otter_err otter_confirm(struct otter_device *d);
+
+/* Gives the running firmware up: verifies the previous one, then marks the running slot invalid (erases and writes one
+ * otadata sector). The previous one starts at the next restart. OTTER_NO_PREVIOUS if there is none that verifies. */
+enum otter_err otter_rollback(struct otter_device *d);
+
+/* ---- what is ---- */
+
+struct otter_slot_status {
+    int8_t slot;
+    struct otter_slot region;
+    uint32_t state; /* as otadata has it; OTTER_OTA_UNDEFINED if it names this slot in neither entry */
+    bool running;
+    bool next;      /* starts at the next restart, if it verifies */
+    bool target;    /* where the next update goes */
+    bool has_image; /* starts with an image header; unchecked */
+    bool has_desc;
+    struct otter_app_desc desc; /* also of firmware that was given up */
+};
+
+/* The n-th slot of the table (factory, test, then ota_0 ...); false behind the last. Reads flash. */
+bool otter_slot_at(struct otter_device *d, unsigned n, struct otter_slot_status *out);
+
+struct otter_status {
+    int8_t running;
+    uint32_t running_state; /* as in otter_slot_status */
+    bool can_confirm;       /* the running firmware is on trial */
+    bool can_roll_back;     /* another entry of otadata, or a factory app, is there to go back to; unverified */
+};
+void otter_status(struct otter_device *d, struct otter_status *out);
+
+/* "factory", "test", "ota_0" ...; "none". buf takes at least 8 bytes; returns buf. */
+char *otter_slot_name(int slot, char buf[8]);
+
+#endif

@@ -1,0 +1,76 @@
+/* What a device brings: small tables of functions, each with a context pointer that Otter passes through.
+ *
+ * Every function returns 0 when it is done, and otherwise the driver's own code, which Otter keeps beside its own
+ * error and never interprets. The core aligns, bounds and orders all calls, so a port may rely on what is said here.
+ * Tables and what they point to belong to the caller and must outlive the device that uses them. */
+#ifndef OTTER_PORT_H
+#define OTTER_PORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "otter/config.h"
+
+enum {
+    OTTER_SECTOR = 4096,      /* smallest piece that can be erased, in bytes */
+    OTTER_HALF_BLOCK = 32768, /* 32 KiB erase */
+    OTTER_BLOCK = 65536       /* 64 KiB erase; also the alignment of app partitions */
+};
+
+/* The whole flash chip. Offsets are bytes from its start. */
+struct otter_flash {
+    void *ctx;
+    uint32_t size;        /* bytes */
+    uint32_t write_unit;  /* offsets and lengths of writes are multiples of this; 1 to 32, a power of two */
+    uint32_t erase_units; /* the erase sizes the chip has, or-ed together: OTTER_SECTOR (always) | 32768 | 65536 */
+    int32_t (*read)(void *ctx, uint32_t off, void *dst, uint32_t n);
+    /* Bits only go from 1 to 0. n is at most OTTER_SECTOR and never crosses one. */
+    int32_t (*write)(void *ctx, uint32_t off, const void *src, uint32_t n);
+    /* n is one of erase_units and off a multiple of n: one erase command. */
+    int32_t (*erase)(void *ctx, uint32_t off, uint32_t n);
+};
+
+/* The chip that Otter runs on. */
+struct otter_chip {
+    void *ctx;
+    uint16_t id;             /* chip id as in the image header, 0x0005 = ESP32-C3 */
+    uint16_t revision;       /* major * 100 + minor */
+    uint16_t efuse_revision; /* eFuse block revision, major * 100 + minor */
+    uint32_t secure_version; /* anti-rollback version burnt into eFuse; 0 where it is not used */
+    bool rollback;           /* the boot loader was built with CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE */
+    /* Physical flash offset of the image that runs: its start, or any address inside it. */
+    int32_t (*running)(void *ctx, uint32_t *off);
+    /* Restarts after delay_ms; returns at once. */
+    void (*reboot)(void *ctx, uint32_t delay_ms);
+};
+
+enum otter_hash_alg { OTTER_SHA256, OTTER_MD5 };
+
+/* Room for a driver's hash state; a port states at compile time that its own fits. */
+struct otter_hash {
+    union {
+        uint64_t align;
+        uint8_t bytes[OTTER_CFG_HASH_STATE];
+    } state;
+};
+
+struct otter_crypto {
+    void *ctx;
+    int32_t (*hash_start)(void *ctx, struct otter_hash *h, enum otter_hash_alg alg);
+    int32_t (*hash_update)(void *ctx, struct otter_hash *h, const void *data, size_t n);
+    /* out takes 32 bytes (SHA-256) or 16 (MD5). Ends the operation, also when it fails. */
+    int32_t (*hash_finish)(void *ctx, struct otter_hash *h, uint8_t *out);
+    /* Starts copy with all that h has taken; h goes on. */
+    int32_t (*hash_clone)(void *ctx, const struct otter_hash *h, struct otter_hash *copy);
+    /* Ends an operation without a result; allowed on one that has ended, not on one never started. */
+    void (*hash_abort)(void *ctx, struct otter_hash *h);
+};
+
+/* Milliseconds since start, wrapping at 2^32. */
+struct otter_clock {
+    void *ctx;
+    uint32_t (*now_ms)(void *ctx);
+};
+
+#endif

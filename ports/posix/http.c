@@ -1,0 +1,241 @@
+/* Carries requests from libmicrohttpd to the push door and replies back. Knows sockets, and nothing of firmware. */
+#define _GNU_SOURCE
+#include "ports/posix/http.h"
+
+#include <microhttpd.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "doors/push.h"
+
+enum { CONNECTIONS = 32, CONNECTION_TIMEOUT_S = 45, MEMORY = 32 * 1024, STREAM_TEXT = 4096, KEEP_ALIVE_S = 15 };
+
+/* A request on its way; those that wait for the door's next step or for events are in a list. */
+struct request {
+    struct http_server *server;
+    struct MHD_Connection *connection;
+    struct otter_exchange exchange;
+    enum otter_push_next next;
+    uint32_t cursor; /* last event sent on a stream */
+    time_t said;     /* when something was last sent on a stream */
+    bool begun, suspended, streaming;
+    struct request *after;
+};
+
+struct http_server {
+    struct otter_push *push;
+    struct MHD_Daemon *daemon;
+    int epoll_fd;
+    struct request *requests;
+};
+
+static const char *find_header(void *ctx, const char *name)
+{
+    return MHD_lookup_connection_value(ctx, MHD_HEADER_KIND, name);
+}
+
+/* ---- replies ---- */
+
+static void add_headers(struct MHD_Response *r, const struct otter_exchange *x)
+{
+    MHD_add_response_header(r, "Content-Type", x->type);
+    MHD_add_response_header(r, "Cache-Control", "no-store");
+    MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(r, "X-Frame-Options", "DENY");
+    if (x->encoding) MHD_add_response_header(r, "Content-Encoding", x->encoding);
+    if (x->allow) MHD_add_response_header(r, "Allow", x->allow);
+    if (x->result) MHD_add_response_header(r, "Otter-Result", x->result);
+    if (x->status == 401) MHD_add_response_header(r, "WWW-Authenticate", "Basic realm=\"Users\", charset=\"UTF-8\"");
+}
+
+static enum MHD_Result send_response(struct request *q, struct MHD_Response *r)
+{
+    if (!r) return MHD_NO;
+    add_headers(r, &q->exchange);
+    enum MHD_Result result = MHD_queue_response(q->connection, (unsigned)q->exchange.status, r);
+    MHD_destroy_response(r);
+    return result;
+}
+
+static enum MHD_Result send_reply(struct request *q)
+{
+    /* The body stays until the request is done; the library does not write to it. */
+    void *body = (void *)(uintptr_t)q->exchange.body;
+    return send_response(q, MHD_create_response_from_buffer(q->exchange.size, body, MHD_RESPMEM_PERSISTENT));
+}
+
+static void suspend(struct request *q)
+{
+    q->suspended = true;
+    MHD_suspend_connection(q->connection);
+}
+
+/* What has happened since the last event sent; a comment now and then shows that the device is still there. */
+static ssize_t stream_text(void *ctx, uint64_t pos, char *buf, size_t size)
+{
+    struct request *q = ctx;
+    (void)pos;
+    size_t n = otter_push_stream(q->server->push, &q->cursor, buf, size);
+    if (!n && time(NULL) - q->said >= KEEP_ALIVE_S && size > 3) n = (size_t)snprintf(buf, size, ":\n\n");
+    if (n)
+        q->said = time(NULL);
+    else
+        suspend(q);
+    return (ssize_t)n;
+}
+
+static enum MHD_Result send_stream(struct request *q)
+{
+    q->streaming = true;
+    return send_response(q, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_TEXT, stream_text, q, NULL));
+}
+
+/* ---- requests ---- */
+
+static struct otter_http_head read_head(struct request *q, const char *method, const char *path)
+{
+    struct otter_http_head h = {.method = method, .path = path, .ctx = q->connection, .header = find_header};
+    const char *length = find_header(q->connection, "Content-Length");
+    h.chunked = find_header(q->connection, "Transfer-Encoding") != NULL;
+    /* The library has refused a length that is no number. */
+    h.has_length = length && !h.chunked;
+    if (h.has_length) h.length = strtoull(length, NULL, 10);
+    return h;
+}
+
+static enum MHD_Result take_head(struct request *q, const char *method, const char *path)
+{
+    struct otter_http_head head = read_head(q, method, path);
+    q->begun = true;
+    q->next = otter_push_head(q->server->push, &q->exchange, &head);
+    if (q->next == OTTER_PUSH_REPLY) return send_reply(q);
+    return q->next == OTTER_PUSH_STREAM ? send_stream(q) : MHD_YES;
+}
+
+static enum MHD_Result take_body(struct request *q, const char *data, size_t *size)
+{
+    if (!otter_push_body(&q->exchange, data, *size)) return MHD_NO;
+    *size = 0;
+    return MHD_YES;
+}
+
+/* Finishing takes many steps; between them the loop serves others. */
+static enum MHD_Result take_end(struct request *q)
+{
+    if (otter_push_end(&q->exchange) != OTTER_AGAIN) return send_reply(q);
+    suspend(q);
+    return MHD_YES;
+}
+
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *path, const char *method,
+                                  const char *version, const char *data, size_t *size, void **state)
+{
+    struct request *q = *state;
+    (void)ctx;
+    (void)version;
+    if (!q) return MHD_NO;
+    q->connection = connection;
+    if (!q->begun) return take_head(q, method, path);
+    return *size ? take_body(q, data, size) : take_end(q);
+}
+
+/* Called for each request line, before its headers are read: the request's memory. */
+static void *on_request_line(void *ctx, const char *uri, struct MHD_Connection *connection)
+{
+    struct http_server *h = ctx;
+    (void)uri;
+    struct request *q = calloc(1, sizeof *q);
+    if (!q) return NULL;
+    q->server = h;
+    q->connection = connection;
+    q->after = h->requests;
+    h->requests = q;
+    return q;
+}
+
+static void on_done(void *ctx, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why)
+{
+    struct http_server *h = ctx;
+    struct request *q = *state;
+    (void)connection;
+    (void)why;
+    if (!q) return;
+    otter_push_done(&q->exchange);
+    for (struct request **p = &h->requests; *p; p = &(*p)->after)
+        if (*p == q) {
+            *p = q->after;
+            break;
+        }
+    free(q);
+    *state = NULL;
+}
+
+/* ---- the loop ---- */
+
+struct http_server *http_start(struct otter_push *push, int listen_fd)
+{
+    struct http_server *h = calloc(1, sizeof *h);
+    if (!h) return NULL;
+    h->push = push;
+    h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, h,
+                                 MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, h,
+                                 MHD_OPTION_NOTIFY_COMPLETED, on_done, h, MHD_OPTION_CONNECTION_LIMIT,
+                                 (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
+                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_END);
+    const union MHD_DaemonInfo *info = h->daemon ? MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+    if (!info) {
+        http_stop(h);
+        return NULL;
+    }
+    h->epoll_fd = info->epoll_fd;
+    return h;
+}
+
+static bool wakes(const struct request *q)
+{
+    if (!q->suspended) return false;
+    if (!q->streaming) return true;
+    return q->cursor != q->server->push->device->events.last || time(NULL) - q->said >= KEEP_ALIVE_S;
+}
+
+/* True if a request went on, so that the loop must not wait. */
+static bool resume_requests(struct http_server *h)
+{
+    bool any = false;
+    for (struct request *q = h->requests; q; q = q->after) {
+        if (!wakes(q)) continue;
+        q->suspended = false;
+        MHD_resume_connection(q->connection);
+        any = true;
+    }
+    return any;
+}
+
+static int wait_ms(struct http_server *h, int timeout_ms)
+{
+    MHD_UNSIGNED_LONG_LONG wanted;
+    if (resume_requests(h)) return 0;
+    if (MHD_get_timeout(h->daemon, &wanted) == MHD_YES && wanted < (MHD_UNSIGNED_LONG_LONG)timeout_ms)
+        return (int)wanted;
+    return timeout_ms;
+}
+
+bool http_run(struct http_server *h, int timeout_ms)
+{
+    struct pollfd fd = {.fd = h->epoll_fd, .events = POLLIN};
+    poll(&fd, 1, wait_ms(h, timeout_ms));
+    return MHD_run(h->daemon) == MHD_YES;
+}
+
+void http_stop(struct http_server *h)
+{
+    if (!h) return;
+    /* The library wants no connection suspended when it closes them. */
+    for (struct request *q = h->requests; q; q = q->after)
+        if (q->suspended) MHD_resume_connection(q->connection);
+    if (h->daemon) MHD_stop_daemon(h->daemon);
+    free(h);
+}

@@ -1,0 +1,47 @@
+/* The virtual ESP32: options, power, and one life between two restarts. */
+#ifndef OTTER_TOOL_DEVICE_H
+#define OTTER_TOOL_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "format/chip.h"
+#include "ports/sim/nor.h"
+#include "ports/sim/scenario.h"
+
+struct device_options {
+    const char *flash_path, *image_path, *table, *http, *scenario_path, *user, *token;
+    const char *hosts[3];
+    const struct otter_chip_info *chip;
+    uint16_t chip_revision, efuse_revision;
+    uint32_t flash_size;
+    bool real_time, no_rollback;
+    struct sim_cut cut;
+    struct sim_scenario scenario;
+};
+
+/* What outlives a restart: the flash, and a page that the power supply shares with the device's lives. */
+struct device_shared {
+    uint32_t boot_id;
+    bool panicked; /* the last life ended in a panic */
+};
+
+/* How a life ends: the exit status of its process. */
+enum device_end { DEVICE_RESTARTED = 40, DEVICE_PANICKED = 41, DEVICE_LOST_POWER = 42, DEVICE_CANNOT_BOOT = 43 };
+
+struct device_power {
+    const struct device_options *options;
+    struct device_shared *shared;
+    uint8_t *flash; /* mapped file */
+    int listen_fd;  /* bound; listens only while a life serves */
+    char url[64];
+};
+
+/* Maps the flash file, made anew from table and image if it does not exist; NULL (said on stderr) if that fails. The
+ * file stays locked until the process ends. */
+uint8_t *device_flash_open(const struct device_options *o);
+
+/* From boot loader to restart, in a process of its own. Returns an enum device_end. */
+int device_live(struct device_power *p);
+
+#endif

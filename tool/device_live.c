@@ -1,0 +1,211 @@
+/* One life of the virtual device: ROM, boot loader, then firmware with Otter in it, until it restarts, panics or loses
+ * power. Its memory is this process's: a restart forgets it. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "doors/push.h"
+#include "doors/words.h"
+#include "otter/otter.h"
+#include "ports/posix/crypto.h"
+#include "ports/posix/http.h"
+#include "ports/sim/bootloader.h"
+#include "tool/device.h"
+#include "web_page.h"
+
+enum { BACKLOG = 16, TURN_MS = 100 };
+
+struct life {
+    struct device_power *power;
+    struct sim_nor nor;
+    struct sim_boot_result booted;
+    struct sim_life behaviour;
+    struct otter_chip chip;
+    struct otter_clock clock;
+    struct otter_device device;
+    struct otter_push push;
+    uint32_t event; /* last one printed */
+    bool restart_due;
+    uint32_t restart_at; /* ms */
+    bool confirmed;
+};
+
+static uint32_t real_ms(void *ctx)
+{
+    static struct timespec start;
+    struct timespec t;
+    (void)ctx;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    if (!start.tv_sec) start = t;
+    return (uint32_t)((t.tv_sec - start.tv_sec) * 1000 + (t.tv_nsec - start.tv_nsec) / 1000000);
+}
+
+static int32_t running_offset(void *ctx, uint32_t *off)
+{
+    const struct life *l = ctx;
+    *off = l->booted.offset;
+    return 0;
+}
+
+static void reboot_later(void *ctx, uint32_t delay_ms)
+{
+    struct life *l = ctx;
+    l->restart_due = true;
+    l->restart_at = real_ms(NULL) + delay_ms;
+}
+
+/* ---- ROM and boot loader ---- */
+
+static void print_log(void *ctx, char level, const char *tag, const char *text)
+{
+    (void)ctx;
+    printf("%c (%u) %s: %s\n", level, real_ms(NULL), tag, text);
+}
+
+static void print_rom(const struct life *l)
+{
+    const struct device_shared *s = l->power->shared;
+    const char *reason = s->boot_id == 1 ? "rst:0x1 (POWERON)"
+                         : s->panicked   ? "rst:0xc (RTC_SW_CPU_RST)"
+                                         : "rst:0x3 (RTC_SW_SYS_RST)";
+    printf("\nESP-ROM:%s (virtual)\n%s,boot:0xc (SPI_FAST_FLASH_BOOT)\n", l->power->options->chip->target, reason);
+}
+
+static bool boot(struct life *l)
+{
+    const struct device_options *o = l->power->options;
+    struct sim_boot b = {
+        .flash = &l->nor.port,
+        .crypto = &otter_crypto_psa,
+        .chip = o->chip,
+        .chip_revision = o->chip_revision,
+        .efuse_revision = o->efuse_revision,
+        .rollback = !o->no_rollback,
+        .log = print_log,
+    };
+    print_rom(l);
+    return sim_boot(&b, &l->booted);
+}
+
+/* ---- firmware ---- */
+
+static void print_event(struct life *l, const struct otter_event *e)
+{
+    char words[256];
+    if (!e->err) {
+        printf("I (%u) otter: %s 0x%x\n", e->ms, otter_event_name(e->code), e->value);
+        return;
+    }
+    if (l->push.session.device && l->push.session.err == e->err)
+        otter_words_session(&l->push.session, words, sizeof words);
+    else
+        otter_words_image(e->err, NULL, words, sizeof words);
+    printf("%c (%u) otter: %s: %s (%s)\n", e->err < 0 ? 'W' : 'I', e->ms, otter_event_name(e->code), words,
+           otter_err_name(e->err));
+}
+
+static void print_events(struct life *l)
+{
+    struct otter_event e;
+    while (otter_event_next(&l->device.events, l->event, &e)) {
+        print_event(l, &e);
+        l->event = e.seq;
+    }
+}
+
+static void start_firmware(struct life *l)
+{
+    const struct device_options *o = l->power->options;
+    char name[8];
+    l->chip = (struct otter_chip){.ctx = l,
+                                  .id = o->chip->id,
+                                  .revision = o->chip_revision,
+                                  .efuse_revision = o->efuse_revision,
+                                  .rollback = !o->no_rollback,
+                                  .running = running_offset,
+                                  .reboot = reboot_later};
+    l->clock = (struct otter_clock){NULL, real_ms};
+    struct otter_ports ports = {&l->nor.port, &l->chip, &otter_crypto_psa, &l->clock};
+    enum otter_err e = otter_open(&l->device, &ports);
+    if (e) printf("E (%u) otter: %s (%s)\n", real_ms(NULL), otter_err_text(e), otter_err_name(e));
+    printf("I (%u) app: %s %s runs from %s at 0x%x\n", real_ms(NULL), l->booted.image.desc.project,
+           l->booted.image.desc.version, otter_slot_name(l->booted.slot, name), l->booted.offset);
+    if (o->no_rollback)
+        printf("W (%u) otter: this boot loader cannot roll back: firmware that does not work stays\n", real_ms(NULL));
+}
+
+static void open_door(struct life *l)
+{
+    const struct device_options *o = l->power->options;
+    struct otter_push_config config = {
+        .access = {.authorization = {o->user, o->token}, .hosts = {"localhost", o->hosts[0], o->hosts[1], o->hosts[2]}},
+        .page = web_page,
+        .page_size = sizeof web_page,
+        .boot_id = l->power->shared->boot_id,
+    };
+    otter_push_init(&l->push, &l->device, &config);
+}
+
+/* The firmware's own say on whether it works, by the scenario. */
+static void confirm_when_due(struct life *l)
+{
+    if (l->confirmed || l->behaviour.behaviour != SIM_HEALTHY) return;
+    if (real_ms(NULL) < l->behaviour.confirm_after_ms) return;
+    l->confirmed = true;
+    enum otter_err e = otter_confirm(&l->device);
+    if (e) printf("W (%u) otter: not confirmed: %s (%s)\n", real_ms(NULL), otter_err_text(e), otter_err_name(e));
+}
+
+static int serve(struct life *l, struct http_server *http)
+{
+    while (!l->restart_due || (int32_t)(l->restart_at - real_ms(NULL)) > 0) {
+        if (!http_run(http, TURN_MS)) return DEVICE_PANICKED;
+        otter_poll(&l->device);
+        confirm_when_due(l);
+        print_events(l);
+        fflush(stdout);
+        if (l->nor.dead) return DEVICE_LOST_POWER;
+    }
+    return DEVICE_RESTARTED;
+}
+
+static int run_firmware(struct life *l)
+{
+    if (l->behaviour.behaviour == SIM_CRASH_AT_BOOT) {
+        printf("Guru Meditation Error: Core  0 panic'ed (Load access fault). Exception was unhandled.\nRebooting...\n");
+        return DEVICE_PANICKED;
+    }
+    start_firmware(l);
+    print_events(l);
+    if (l->nor.dead) return DEVICE_LOST_POWER;
+    open_door(l);
+    if (listen(l->power->listen_fd, BACKLOG)) return DEVICE_PANICKED;
+    struct http_server *http = http_start(&l->push, l->power->listen_fd);
+    if (!http) return DEVICE_PANICKED;
+    printf("I (%u) otter: listening on %s\n", real_ms(NULL), l->power->url);
+    fflush(stdout);
+    return serve(l, http);
+}
+
+int device_live(struct device_power *p)
+{
+    static struct life l;
+    l.power = p;
+    real_ms(NULL);
+    if (otter_crypto_psa_start()) return DEVICE_CANNOT_BOOT;
+    sim_nor_init(&l.nor, p->flash, p->options->flash_size, NULL);
+    l.nor.real_time = p->options->real_time;
+    /* A planned cut is for the first life. */
+    if (p->shared->boot_id == 1) l.nor.cut = p->options->cut;
+    int end = boot(&l) ? 0 : DEVICE_CANNOT_BOOT;
+    if (l.nor.dead) end = DEVICE_LOST_POWER;
+    if (!end) {
+        l.behaviour = sim_scenario_find(&p->options->scenario, l.booted.image.desc.version);
+        end = run_firmware(&l);
+    }
+    fflush(stdout);
+    return end;
+}

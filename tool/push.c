@@ -1,0 +1,500 @@
+/* otter push: uploads an image to a device, shows the bytes that are in flash, and waits until the new version runs and
+ * has confirmed itself. A program of its own because of the network libraries. */
+#define _GNU_SOURCE
+#include <cjson/cJSON.h>
+#include <curl/curl.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "doors/words.h"
+#include "format/image.h"
+#include "tool/tool.h"
+
+static const char help_text[] =
+    "Usage: otter push IMAGE URL [OPTION]...\n"
+    "Uploads an app image to the device at URL (http://ADDRESS[:PORT]) and waits until the new version runs and has\n"
+    "confirmed itself. The image is judged before the device is asked.\n"
+    "\n"
+    "  --user NAME:PASSWORD   log in with this (or from the environment: OTTER_USER)\n"
+    "  --token TOKEN          or with this bearer token (or from the environment: OTTER_TOKEN)\n"
+    "  --timeout SECONDS      wait at most so long for the restart and the confirmation [60]\n"
+    "  --no-wait              do not wait for the restart\n"
+    "  --json                 print the outcome as JSON\n"
+    "  --quiet                no progress\n"
+    "\n"
+    "Exit status: 0 it runs and is confirmed (or ran already), 3 bad image, 4 refused, 5 the device failed or went "
+    "back,\n"
+    "6 no connection.\n";
+
+enum { IMAGE_MAX = 32 * 1024 * 1024, CONNECT_S = 10, POLL_MS = 250, REPLY_MAX = 1 << 20, BAR = 32 };
+
+struct push {
+    const char *image_path, *url, *user, *token;
+    uint64_t timeout_s;
+    bool no_wait, json, quiet, bar;
+    uint8_t *image;
+    size_t size;
+    struct otter_image_check check;
+    char sha256[65];
+    /* the device before the update */
+    double boot_id;
+    bool rollback;
+    char old_version[40], old_slot[8], target[8];
+    /* the device after it */
+    char version[40], slot[8], state[24];
+};
+
+struct text {
+    char *data;
+    size_t size;
+};
+
+/* ---- one request ---- */
+
+static size_t keep_text(char *data, size_t size, size_t n, void *ctx)
+{
+    struct text *t = ctx;
+    if (t->size + n * size > REPLY_MAX) return 0;
+    char *more = realloc(t->data, t->size + n * size + 1);
+    if (!more) return 0;
+    memcpy(more + t->size, data, n * size);
+    t->data = more;
+    t->size += n * size;
+    t->data[t->size] = '\0';
+    return n * size;
+}
+
+static CURL *request(const struct push *p, const char *path, size_t (*sink)(char *, size_t, size_t, void *), void *ctx)
+{
+    char url[1024], bearer[256];
+    CURL *c = curl_easy_init();
+    if (!c) return NULL;
+    snprintf(url, sizeof url, "%s%s", p->url, path);
+    curl_easy_setopt(c, CURLOPT_URL, url);
+    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
+    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, sink);
+    curl_easy_setopt(c, CURLOPT_WRITEDATA, ctx);
+    if (p->user) curl_easy_setopt(c, CURLOPT_USERPWD, p->user);
+    if (p->token) {
+        snprintf(bearer, sizeof bearer, "%s", p->token);
+        curl_easy_setopt(c, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+        curl_easy_setopt(c, CURLOPT_XOAUTH2_BEARER, bearer);
+    }
+    return c;
+}
+
+static long status_of(CURL *c)
+{
+    long status = 0;
+    curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
+    return status;
+}
+
+/* The status as JSON; NULL if the device did not answer with one. *status: HTTP status, 0 without an answer. */
+static cJSON *get_status(const struct push *p, long *status)
+{
+    struct text reply = {0};
+    CURL *c = request(p, "/api/v1/firmware/status", keep_text, &reply);
+    *status = 0;
+    if (!c) return NULL;
+    curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)CONNECT_S);
+    CURLcode code = curl_easy_perform(c);
+    if (code == CURLE_OK) *status = status_of(c);
+    curl_easy_cleanup(c);
+    cJSON *json = *status == 200 ? cJSON_Parse(reply.data) : NULL;
+    free(reply.data);
+    return json;
+}
+
+static void copy_string(const cJSON *o, const char *name, char *out, size_t size)
+{
+    const cJSON *s = cJSON_GetObjectItem(o, name);
+    snprintf(out, size, "%s", cJSON_IsString(s) ? s->valuestring : "");
+}
+
+static double number_in(const cJSON *o, const char *name)
+{
+    const cJSON *n = cJSON_GetObjectItem(o, name);
+    return cJSON_IsNumber(n) ? n->valuedouble : 0;
+}
+
+/* ---- before ---- */
+
+static int judge_image(struct push *p)
+{
+    char words[256];
+    struct otter_image_rules rules = {
+        .chip_revision = -1, .efuse_revision = -1, .flags = OTTER_IMAGE_LOADABLE | OTTER_IMAGE_DESCRIBED};
+    p->image = tool_read_file(p->image_path, IMAGE_MAX, &p->size);
+    if (!p->image) return 2;
+    otter_image_start(&p->check, &rules, tool_crypto());
+    otter_image_feed(&p->check, p->image, p->size);
+    enum otter_err e = otter_image_end(&p->check);
+    tool_hex(p->check.facts.file_digest, sizeof p->check.facts.file_digest, p->sha256);
+    if (!e) return 0;
+    otter_words_image(e, &p->check, words, sizeof words);
+    return tool_fail(e, "%s: %s (%s)", p->image_path, words, otter_err_name(e));
+}
+
+/* What can be told without sending a byte of the image. */
+static int judge_device(struct push *p, const cJSON *status)
+{
+    const cJSON *slot;
+    char chip[24];
+    copy_string(status, "chip", chip, sizeof chip);
+    const struct otter_chip_info *info = otter_chip_by_name(chip);
+    if (info && info != p->check.facts.chip)
+        return tool_fail(OTTER_CHIP, "%s is for %s, the device at %s is %s (wrong_chip)", p->image_path,
+                         p->check.facts.chip->name, p->url, info->name);
+    cJSON_ArrayForEach(slot, cJSON_GetObjectItem(status, "slots"))
+    {
+        if (!cJSON_IsTrue(cJSON_GetObjectItem(slot, "target"))) continue;
+        copy_string(slot, "slot", p->target, sizeof p->target);
+        if (number_in(slot, "size") < (double)p->size)
+            return tool_fail(OTTER_TOO_BIG, "%s has %zu bytes, the device's slot %s only %.0f (too_big)", p->image_path,
+                             p->size, p->target, number_in(slot, "size"));
+    }
+    return 0;
+}
+
+static int no_answer(const struct push *p, long status)
+{
+    if (status == 401) return tool_fail(OTTER_UNAUTHORIZED, "%s asks for other credentials: --user or --token", p->url);
+    if (status == 0) return tool_fail(OTTER_CONNECT, "%s does not answer (connection_failed)", p->url);
+    return tool_fail(OTTER_CONNECT, "%s answers %ld; is it an Otter device?", p->url, status);
+}
+
+static int meet_device(struct push *p)
+{
+    long http;
+    cJSON *status = get_status(p, &http), *running = cJSON_GetObjectItem(status, "running");
+    if (!running) {
+        cJSON_Delete(status);
+        return no_answer(p, http);
+    }
+    p->boot_id = number_in(status, "boot_id");
+    p->rollback = cJSON_IsTrue(cJSON_GetObjectItem(status, "rollback"));
+    copy_string(running, "version", p->old_version, sizeof p->old_version);
+    copy_string(running, "slot", p->old_slot, sizeof p->old_slot);
+    int bad = judge_device(p, status);
+    cJSON_Delete(status);
+    return bad;
+}
+
+/* ---- the upload, and beside it the device's events ---- */
+
+struct upload {
+    struct push *push;
+    struct text reply;
+    char result[32]; /* Otter-Result */
+    char line[512];  /* of the event stream */
+    size_t line_size;
+    bool in_progress_event;
+    double in_flash;
+    struct timespec start;
+};
+
+static double seconds_since(const struct timespec *start)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)(t.tv_sec - start->tv_sec) + (double)(t.tv_nsec - start->tv_nsec) / 1e9;
+}
+
+static void show_bar(const struct upload *u, const char *what)
+{
+    if (!u->push->bar) return;
+    double part = u->in_flash / (double)u->push->size, seconds = seconds_since(&u->start);
+    int full = (int)(part * BAR);
+    fprintf(stderr, "\r%-9s [%.*s%*s] %3.0f %%  %.0f of %.0f KiB in flash, %.0f KiB/s ", what, full,
+            "################################", BAR - full, "", part * 100, u->in_flash / 1024,
+            (double)u->push->size / 1024, seconds > 0 ? u->in_flash / 1024 / seconds : 0);
+}
+
+static void take_event_line(struct upload *u)
+{
+    if (strncmp(u->line, "event: ", 7) == 0) u->in_progress_event = strcmp(u->line + 7, "progress") == 0;
+    const char *value = strstr(u->line, "\"value\":");
+    if (strncmp(u->line, "data: ", 6) != 0 || !u->in_progress_event || !value) return;
+    u->in_flash = atof(value + 8);
+    show_bar(u, "Updating");
+}
+
+static size_t take_events(char *data, size_t size, size_t n, void *ctx)
+{
+    struct upload *u = ctx;
+    for (size_t i = 0; i < size * n; i++) {
+        if (data[i] != '\n' && u->line_size < sizeof u->line - 1) {
+            u->line[u->line_size++] = data[i];
+            continue;
+        }
+        u->line[u->line_size] = '\0';
+        u->line_size = 0;
+        take_event_line(u);
+    }
+    return size * n;
+}
+
+static size_t take_upload_reply(char *data, size_t size, size_t n, void *ctx)
+{
+    struct upload *u = ctx;
+    return keep_text(data, size, n, &u->reply);
+}
+
+static size_t take_header(char *data, size_t size, size_t n, void *ctx)
+{
+    struct upload *u = ctx;
+    static const char name[] = "Otter-Result: ";
+    if (size * n > sizeof name && strncasecmp(data, name, sizeof name - 1) == 0)
+        snprintf(u->result, sizeof u->result, "%.*s", (int)strcspn(data + sizeof name - 1, "\r\n"),
+                 data + sizeof name - 1);
+    return size * n;
+}
+
+static CURL *start_upload(struct upload *u, struct curl_slist **headers)
+{
+    char digest[96];
+    CURL *c = request(u->push, "/api/v1/firmware/upload", take_upload_reply, u);
+    if (!c) return NULL;
+    snprintf(digest, sizeof digest, "X-Firmware-SHA256: %s", u->push->sha256);
+    *headers = curl_slist_append(NULL, digest);
+    *headers = curl_slist_append(*headers, "Accept: application/json");
+    *headers = curl_slist_append(*headers, "Content-Type: application/octet-stream");
+    curl_easy_setopt(c, CURLOPT_HTTPHEADER, *headers);
+    curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)u->push->size);
+    curl_easy_setopt(c, CURLOPT_POSTFIELDS, u->push->image);
+    curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(c, CURLOPT_HEADERDATA, u);
+    /* A device that takes nothing for so long has died. */
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, 60L);
+    return c;
+}
+
+/* Runs both until the upload is answered. */
+static CURLcode run_upload(CURLM *multi, CURL *upload)
+{
+    for (int running = 1;;) {
+        int left;
+        if (curl_multi_perform(multi, &running)) return CURLE_FAILED_INIT;
+        for (CURLMsg *m; (m = curl_multi_info_read(multi, &left));)
+            if (m->msg == CURLMSG_DONE && m->easy_handle == upload) return m->data.result;
+        curl_multi_poll(multi, NULL, 0, 1000, NULL);
+    }
+}
+
+/* A refusal in the device's words. */
+static int upload_refused(const struct push *p, const struct upload *u, long http)
+{
+    cJSON *json = cJSON_Parse(u->reply.data ? u->reply.data : "");
+    char name[40], message[300];
+    copy_string(json, "error", name, sizeof name);
+    copy_string(json, "message", message, sizeof message);
+    cJSON_Delete(json);
+    enum otter_err err = http == 401                  ? OTTER_UNAUTHORIZED
+                         : http == 409 || http == 413 ? OTTER_BUSY
+                         : http == 523                ? OTTER_HASH
+                         : http == 521                ? OTTER_FLASH_WRITE
+                                                      : OTTER_RECEIVE;
+    return tool_fail(err, "%s refuses (HTTP %ld): %s (%s)", p->url, http, message[0] ? message : "no reason given",
+                     name[0] ? name : "unknown");
+}
+
+static int upload_outcome(struct push *p, struct upload *u, CURLcode code, long http)
+{
+    if (p->bar) fputc('\n', stderr);
+    if (code) return tool_fail(OTTER_RECEIVE, "%s: %s (receive_failed)", p->url, curl_easy_strerror(code));
+    return http == 200 ? 0 : upload_refused(p, u, http);
+}
+
+static int upload(struct push *p, bool *current)
+{
+    struct upload u = {.push = p};
+    struct curl_slist *headers = NULL;
+    CURLM *multi = curl_multi_init();
+    CURL *up = start_upload(&u, &headers), *events = request(p, "/api/v1/firmware/events", take_events, &u);
+    if (!multi || !up || !events) return tool_fail(OTTER_ARG, "out of memory");
+    clock_gettime(CLOCK_MONOTONIC, &u.start);
+    curl_multi_add_handle(multi, events);
+    curl_multi_add_handle(multi, up);
+    CURLcode code = run_upload(multi, up);
+    long http = status_of(up);
+    if (!code && http == 200) u.in_flash = (double)p->size;
+    show_bar(&u, "Uploaded");
+    int status = upload_outcome(p, &u, code, http);
+    *current = strcmp(u.result, "already_current") == 0;
+    curl_multi_remove_handle(multi, up);
+    curl_multi_remove_handle(multi, events);
+    curl_easy_cleanup(up);
+    curl_easy_cleanup(events);
+    curl_multi_cleanup(multi);
+    curl_slist_free_all(headers);
+    free(u.reply.data);
+    return status;
+}
+
+/* ---- after ---- */
+
+enum outcome { WAITING, CONFIRMED, WENT_BACK };
+
+static enum outcome look(struct push *p, const cJSON *status)
+{
+    const cJSON *running = cJSON_GetObjectItem(status, "running");
+    if (!running || number_in(status, "boot_id") == p->boot_id) return WAITING;
+    copy_string(running, "version", p->version, sizeof p->version);
+    copy_string(running, "slot", p->slot, sizeof p->slot);
+    copy_string(running, "state", p->state, sizeof p->state);
+    if (strcmp(p->slot, p->target) != 0) return WENT_BACK;
+    if (strcmp(p->state, "valid") == 0) return CONFIRMED;
+    return p->rollback ? WAITING : CONFIRMED;
+}
+
+static void pause_ms(long ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&t, NULL);
+}
+
+static enum outcome wait_for_restart(struct push *p)
+{
+    struct timespec start;
+    enum outcome outcome = WAITING;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    if (p->bar) fputs("Waiting for the new version to run and confirm ...\n", stderr);
+    while (outcome == WAITING && seconds_since(&start) < (double)p->timeout_s) {
+        long http;
+        pause_ms(POLL_MS);
+        cJSON *status = get_status(p, &http);
+        outcome = look(p, status);
+        cJSON_Delete(status);
+    }
+    return outcome;
+}
+
+static void print_outcome(const struct push *p, const char *result)
+{
+    if (!p->json) {
+        printf("%s (%s) -> %s (%s): %s\n", p->old_version, p->old_slot, p->version, p->slot, result);
+        return;
+    }
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "result", result);
+    cJSON_AddStringToObject(o, "from_version", p->old_version);
+    cJSON_AddStringToObject(o, "from_slot", p->old_slot);
+    cJSON_AddStringToObject(o, "version", p->version);
+    cJSON_AddStringToObject(o, "slot", p->slot);
+    cJSON_AddStringToObject(o, "sha256", p->sha256);
+    char *text = cJSON_PrintUnformatted(o);
+    puts(text);
+    free(text);
+    cJSON_Delete(o);
+}
+
+static int conclude(struct push *p)
+{
+    enum outcome outcome = wait_for_restart(p);
+    if (outcome == CONFIRMED) {
+        print_outcome(p, p->rollback ? "confirmed" : "runs (this boot loader cannot roll back)");
+        return 0;
+    }
+    if (outcome == WENT_BACK) {
+        print_outcome(p, "rolled_back");
+        return tool_fail(OTTER_ROLLED_BACK, "%s did not work there; the device went back to %s (rolled_back)",
+                         p->check.facts.desc.version, p->version);
+    }
+    bool runs = p->slot[0] != '\0';
+    print_outcome(p, "not_confirmed");
+    return tool_fail(OTTER_NO_CONFIRM,
+                     runs ? "%s runs, but has not confirmed itself within %llu s (not_confirmed)"
+                          : "%s: the device has not come back within %llu s (not_confirmed)",
+                     p->check.facts.desc.version, (unsigned long long)p->timeout_s);
+}
+
+static int push(struct push *p)
+{
+    bool current = false;
+    int status = judge_image(p);
+    if (!status) status = meet_device(p);
+    if (!status) status = upload(p, &current);
+    if (status) return status;
+    snprintf(p->version, sizeof p->version, "%s", current ? p->old_version : p->check.facts.desc.version);
+    snprintf(p->slot, sizeof p->slot, "%s", current ? p->old_slot : p->target);
+    if (current || p->no_wait) return print_outcome(p, current ? "already_current" : "switched"), 0;
+    p->slot[0] = '\0';
+    return conclude(p);
+}
+
+/* ---- command line ---- */
+
+enum { OPT_USER = 1, OPT_TOKEN, OPT_TIMEOUT, OPT_NO_WAIT, OPT_JSON, OPT_QUIET, OPT_HELP };
+
+static int take_option(struct push *p, int option, const char *value)
+{
+    switch (option) {
+    case OPT_USER: p->user = value; return 0;
+    case OPT_TOKEN: p->token = value; return 0;
+    case OPT_TIMEOUT:
+        return tool_number(value, 86400, &p->timeout_s)
+                   ? tool_usage_error("push", "--timeout: \"%s\" is no number", value)
+                   : 0;
+    case OPT_NO_WAIT: p->no_wait = true; return 0;
+    case OPT_JSON: p->json = true; return 0;
+    case OPT_QUIET: p->quiet = true; return 0;
+    default: return tool_usage_error("push", "the command line is wrong");
+    }
+}
+
+static int read_options(struct push *p, int argc, char **argv)
+{
+    static const struct option options[] = {{"user", 1, 0, OPT_USER},       {"token", 1, 0, OPT_TOKEN},
+                                            {"timeout", 1, 0, OPT_TIMEOUT}, {"no-wait", 0, 0, OPT_NO_WAIT},
+                                            {"json", 0, 0, OPT_JSON},       {"quiet", 0, 0, OPT_QUIET},
+                                            {"help", 0, 0, OPT_HELP},       {0, 0, 0, 0}};
+    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+        if (option == OPT_HELP || option == 'h') {
+            fputs(help_text, stdout);
+            exit(0);
+        }
+        int status = take_option(p, option, optarg);
+        if (status) return status;
+    }
+    if (argc - optind != 2) return tool_usage_error("push", "it takes an IMAGE and a URL");
+    p->image_path = argv[optind];
+    p->url = argv[optind + 1];
+    return 0;
+}
+
+/* Without scheme it is http; without the slash at the end paths can follow. */
+static bool normal_url(struct push *p)
+{
+    static char url[512];
+    int n = snprintf(url, sizeof url, "%s%s", strstr(p->url, "://") ? "" : "http://", p->url);
+    if (n < 0 || (size_t)n >= sizeof url) return false;
+    for (size_t end = strlen(url); end && url[end - 1] == '/'; end--) url[end - 1] = '\0';
+    p->url = url;
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    static struct push p;
+    p.timeout_s = 60;
+    p.user = getenv("OTTER_USER");
+    p.token = getenv("OTTER_TOKEN");
+    int status = read_options(&p, argc, argv);
+    if (status) return status;
+    if (!normal_url(&p)) return tool_usage_error("push", "the URL is too long");
+    p.bar = !p.quiet && isatty(STDERR_FILENO);
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    status = push(&p);
+    free(p.image);
+    curl_global_cleanup();
+    return status;
+}
