@@ -59,6 +59,16 @@ int boot_next(const struct otter_device *d, const struct otter_ota_entry e[2])
     return d->slots.ota_rows ? 0 : OTTER_SLOT_NONE;
 }
 
+enum otter_err boot_on_trial(struct otter_device *d, bool *trial)
+{
+    struct otter_ota_entry e[2];
+    enum otter_err err = boot_read(d, e);
+    if (err) return err;
+    int active = otter_ota_active(e);
+    *trial = active >= 0 && active_slot(d, e) == d->running && e[active].state == OTTER_OTA_PENDING_VERIFY;
+    return OTTER_OK;
+}
+
 static enum otter_err write_entry(struct otter_device *d, int sector, uint32_t seq, uint32_t state)
 {
     uint8_t raw[OTTER_OTADATA_ENTRY];

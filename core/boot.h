@@ -15,6 +15,9 @@ const struct otter_ota_entry *boot_entry_of(const struct otter_device *d, const 
 /* Which slot the boot loader picks next, before it has looked at any image. */
 int boot_next(const struct otter_device *d, const struct otter_ota_entry e[2]);
 
+/* *trial: the running firmware has not been confirmed yet and goes at the next restart. */
+enum otter_err boot_on_trial(struct otter_device *d, bool *trial);
+
 /* Lets otadata name the slot that runs, as valid, where it names another one or none (after the boot loader's fallback
  * search). To be done before the spare slot gets a header: else that slot might start on the strength of an old entry.
  */

@@ -38,15 +38,14 @@ static enum otter_err refuse(struct otter_session *s, enum otter_err err)
     return fail(s, err, OTTER_EV_REFUSED, s->check.offset);
 }
 
-static enum otter_err may_begin(const struct otter_device *d, const struct otter_offer *offer, int slot)
+static enum otter_err may_begin(struct otter_device *d, const struct otter_offer *offer, int slot)
 {
-    struct otter_status st;
+    bool on_trial;
     if (d->session || d->switched) return OTTER_BUSY;
-    if (!d->slots.otadata.size) return OTTER_NO_OTADATA;
     if (slot == OTTER_SLOT_NONE || d->running == OTTER_SLOT_NONE) return OTTER_NO_SLOT;
-    /* The status only reads, but a failed read leaves its code in the device. */
-    otter_status((struct otter_device *)(uintptr_t)d, &st);
-    if (st.can_confirm && st.running_state == OTTER_OTA_PENDING_VERIFY) return OTTER_UNCONFIRMED;
+    enum otter_err e = boot_on_trial(d, &on_trial);
+    if (e) return e;
+    if (on_trial) return OTTER_UNCONFIRMED;
     return offer->size > slots_get(d, slot)->size ? OTTER_TOO_BIG : OTTER_OK;
 }
 
@@ -63,6 +62,7 @@ enum otter_err otter_begin(struct otter_session *s, struct otter_device *d, cons
     otter_image_start(&s->check, &rules, NULL);
     s->err = may_begin(d, offer, slot);
     if (s->err) {
+        s->detail = d->detail;
         event_add(d, OTTER_EV_REFUSED, s->err, 0);
         return s->err;
     }
@@ -179,15 +179,17 @@ static enum otter_err read_piece(struct otter_session *s)
     return otter_image_feed(&s->check, s->sector, n);
 }
 
-/* Is it the image that runs already? Told by the appended SHA-256, which both have been verified against. */
-static bool is_current(const struct otter_session *s)
+/* OTTER_ALREADY_CURRENT if it is the image that runs, by the appended SHA-256, which both have been verified against.
+ */
+static enum otter_err check_current(const struct otter_session *s)
 {
     const struct otter_image_facts *runs = &s->device->running_image, *facts = &s->check.facts;
-    if (s->offer.again || !runs->length || !runs->hash_appended || !facts->hash_appended) return false;
-    uint8_t digest[OTTER_IMAGE_DIGEST];
     const struct otter_slot *slot = slots_get(s->device, s->device->running);
-    if (flash_read(s->device, slot->offset + runs->length - OTTER_IMAGE_DIGEST, digest, sizeof digest)) return false;
-    return memcmp(digest, facts->digest, sizeof digest) == 0;
+    uint8_t digest[OTTER_IMAGE_DIGEST];
+    if (s->offer.again || !runs->length || !runs->hash_appended || !facts->hash_appended) return OTTER_OK;
+    enum otter_err e = flash_read(s->device, slot->offset + runs->length - OTTER_IMAGE_DIGEST, digest, sizeof digest);
+    if (e) return e;
+    return memcmp(digest, facts->digest, sizeof digest) == 0 ? OTTER_ALREADY_CURRENT : OTTER_OK;
 }
 
 static enum otter_err verify(struct otter_session *s)
@@ -200,9 +202,9 @@ static enum otter_err verify(struct otter_session *s)
     if (e) return e;
     if (s->offer.has_sha256 && memcmp(s->offer.sha256, s->check.facts.file_digest, sizeof s->offer.sha256) != 0)
         return OTTER_DIGEST;
-    if (is_current(s)) return OTTER_ALREADY_CURRENT;
-    s->step = OTTER_STEP_HEADER;
-    return OTTER_OK;
+    e = check_current(s);
+    if (!e) s->step = OTTER_STEP_HEADER;
+    return e;
 }
 
 static enum otter_err switch_over(struct otter_session *s)

@@ -80,8 +80,10 @@ static enum otter_err compare(struct otter_writer *w, struct otter_device *d, ui
                               uint32_t n)
 {
     if (!w->comparing) return OTTER_OK;
+    /* The first bytes are written at the end in any case. */
+    uint32_t from = off == 0 ? OTTER_HEAD : 0;
     w->paid += MS_READ_SECTOR;
-    enum otter_err e = flash_same(d, w->base + off, data, n, &w->comparing);
+    enum otter_err e = flash_same(d, w->base + off + from, data + from, n - from, &w->comparing);
     if (!w->comparing) w->erased_to = off;
     return e;
 }
@@ -114,11 +116,19 @@ static enum otter_err renew_first(struct otter_writer *w, struct otter_device *d
     return e ? e : flash_write(d, w->base + OTTER_HEAD, scratch + OTTER_HEAD, OTTER_SECTOR - OTTER_HEAD);
 }
 
+/* Nothing had to be written: then perhaps not even the header. */
+static enum otter_err keep_or_touch(struct otter_writer *w, struct otter_device *d)
+{
+    bool same;
+    enum otter_err e = flash_same(d, w->base, w->head, OTTER_HEAD, &same);
+    return e || same ? e : touch(w, d, OTTER_SECTOR);
+}
+
 enum otter_err writer_head(struct otter_writer *w, struct otter_device *d, uint8_t scratch[OTTER_SECTOR])
 {
     uint32_t unit = d->ports.flash->write_unit > 4 ? d->ports.flash->write_unit : 4;
-    enum otter_err e = OTTER_OK;
-    if (!w->touched) return OTTER_OK;
+    enum otter_err e = w->touched ? OTTER_OK : keep_or_touch(w, d);
+    if (e || !w->touched) return e;
     if (w->first_kept) e = renew_first(w, d, scratch);
     /* The magic byte comes in a write of its own, behind all others. */
     if (!e && unit < OTTER_HEAD) e = flash_write(d, w->base + unit, w->head + unit, OTTER_HEAD - unit);

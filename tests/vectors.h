@@ -1,0 +1,19 @@
+/* Reads tests/vectors: what Espressif's own tools and firmware made of the same bytes. Every failure ends the test. */
+#ifndef OTTER_TESTS_VECTORS_H
+#define OTTER_TESTS_VECTORS_H
+
+#include <cjson/cJSON.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ports/posix/crypto.h"
+
+/* cases.json of a folder; to be deleted. */
+cJSON *vector_cases(const char *folder);
+/* A file of a folder, to be freed. */
+uint8_t *vector_file(const char *folder, const char *name, size_t *size);
+/* A string; a number that stands as one or as a "0x" string. */
+const char *vector_string(const cJSON *o, const char *name);
+int64_t vector_number(const cJSON *o, const char *name);
+
+#endif
