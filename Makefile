@@ -1,6 +1,26 @@
-# The front door: everything else is CMake's.
-BUILD ?= build
+# The front door; everything else is CMake's and the scripts'.
+BUILD = build
+QUIET = -- --no-print-directory -s
+JOBS := $(shell nproc)
 
-.PHONY: build
-build:
-	@cmake --preset gcc >/dev/null && cmake --build $(BUILD) -j$$(nproc) -- --no-print-directory -s
+.PHONY: build run test format clean setup
+
+build: ## build/otter, and what it starts
+	@scripts/setup run
+	@cmake --preset gcc >/dev/null
+	@cmake --build $(BUILD) -j$(JOBS) --target otter otter-device otter-push $(QUIET)
+
+run: build ## a virtual ESP32 is updated before your eyes
+	@scripts/demo
+
+test: ## everything that must hold, in a few minutes
+	@scripts/test
+
+format: ## clang-format over all C
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+clean: ## throw away what was built
+	@rm -rf build build-clang build-sanitizers build-fuzz build-coverage
+
+setup: ## install what is missing
+	@scripts/setup

@@ -14,12 +14,12 @@ static uint32_t sector_at(const struct otter_device *d, int sector)
     return d->slots.otadata.offset + (uint32_t)sector * OTTER_SECTOR;
 }
 
-enum otter_err boot_read(struct otter_device *d, struct otter_ota_entry e[2])
+enum otter_err otter_boot_read(struct otter_device *d, struct otter_ota_entry e[2])
 {
     uint8_t raw[OTTER_OTADATA_ENTRY];
     if (!d->slots.otadata.size) return OTTER_NO_OTADATA;
     for (int i = 0; i < 2; i++) {
-        enum otter_err err = flash_read(d, sector_at(d, i), raw, sizeof raw);
+        enum otter_err err = otter_flash_read(d, sector_at(d, i), raw, sizeof raw);
         if (err) return err;
         otter_ota_read(raw, &e[i]);
     }
@@ -37,7 +37,7 @@ static int active_slot(const struct otter_device *d, const struct otter_ota_entr
     return active < 0 ? OTTER_SLOT_NONE : entry_slot(d, &e[active]);
 }
 
-const struct otter_ota_entry *boot_entry_of(const struct otter_device *d, const struct otter_ota_entry e[2], int slot)
+const struct otter_ota_entry *otter_boot_entry_of(const struct otter_device *d, const struct otter_ota_entry e[2], int slot)
 {
     const struct otter_ota_entry *found = NULL;
     if (slot < 0 || !d->slots.ota_rows) return NULL;
@@ -47,7 +47,7 @@ const struct otter_ota_entry *boot_entry_of(const struct otter_device *d, const 
     return found;
 }
 
-int boot_next(const struct otter_device *d, const struct otter_ota_entry e[2])
+int otter_boot_next(const struct otter_device *d, const struct otter_ota_entry e[2])
 {
     struct otter_ota_entry at_boot[2] = {e[0], e[1]};
     for (int i = 0; i < 2; i++)
@@ -59,10 +59,10 @@ int boot_next(const struct otter_device *d, const struct otter_ota_entry e[2])
     return d->slots.ota_rows ? 0 : OTTER_SLOT_NONE;
 }
 
-enum otter_err boot_on_trial(struct otter_device *d, bool *trial)
+enum otter_err otter_boot_on_trial(struct otter_device *d, bool *trial)
 {
     struct otter_ota_entry e[2];
-    enum otter_err err = boot_read(d, e);
+    enum otter_err err = otter_boot_read(d, e);
     if (err) return err;
     int active = otter_ota_active(e);
     *trial = active >= 0 && active_slot(d, e) == d->running && e[active].state == OTTER_OTA_PENDING_VERIFY;
@@ -74,10 +74,10 @@ static enum otter_err write_entry(struct otter_device *d, int sector, uint32_t s
     uint8_t raw[OTTER_OTADATA_ENTRY];
     uint32_t at = sector_at(d, sector), first = d->ports.flash->write_unit > 4 ? sizeof raw : CRC_AT;
     otter_ota_write(seq, state, raw);
-    enum otter_err e = flash_erase(d, at, OTTER_SECTOR);
-    if (!e) e = flash_write(d, at, raw, first);
+    enum otter_err e = otter_flash_erase(d, at, OTTER_SECTOR);
+    if (!e) e = otter_flash_write(d, at, raw, first);
     /* Encrypted flash takes the entry in one piece only; there the CRC cannot be held back. */
-    if (!e && first < sizeof raw) e = flash_write(d, at + first, raw + first, (uint32_t)sizeof raw - first);
+    if (!e && first < sizeof raw) e = otter_flash_write(d, at + first, raw + first, (uint32_t)sizeof raw - first);
     return e;
 }
 
@@ -85,18 +85,18 @@ static enum otter_err write_entry(struct otter_device *d, int sector, uint32_t s
 static enum otter_err write_deciding(struct otter_device *d, int slot, uint32_t state)
 {
     struct otter_ota_entry e[2];
-    enum otter_err err = boot_read(d, e);
+    enum otter_err err = otter_boot_read(d, e);
     if (err) return err;
     int active = otter_ota_active(e);
     uint32_t seq = otter_ota_next_seq(active < 0 ? 0 : e[active].seq, (unsigned)slot, d->slots.ota_rows);
     if (!seq) return OTTER_SEQ_END;
     err = write_entry(d, active == 0 ? 1 : 0, seq, state);
-    if (!err) err = boot_read(d, e);
+    if (!err) err = otter_boot_read(d, e);
     if (err) return err;
     return active_slot(d, e) == slot ? OTTER_OK : OTTER_FLASH_VERIFY;
 }
 
-enum otter_err boot_switch(struct otter_device *d, int slot)
+enum otter_err otter_boot_switch(struct otter_device *d, int slot)
 {
     return write_deciding(d, slot, d->ports.chip->rollback ? OTTER_OTA_NEW : OTTER_OTA_UNDEFINED);
 }
@@ -104,14 +104,14 @@ enum otter_err boot_switch(struct otter_device *d, int slot)
 /* Without a valid entry the boot loader takes the factory app: the deciding one goes last. */
 static enum otter_err anchor_factory(struct otter_device *d, int active)
 {
-    enum otter_err e = flash_erase(d, sector_at(d, active == 0 ? 1 : 0), OTTER_SECTOR);
-    return e ? e : flash_erase(d, sector_at(d, active == 0 ? 0 : 1), OTTER_SECTOR);
+    enum otter_err e = otter_flash_erase(d, sector_at(d, active == 0 ? 1 : 0), OTTER_SECTOR);
+    return e ? e : otter_flash_erase(d, sector_at(d, active == 0 ? 0 : 1), OTTER_SECTOR);
 }
 
-enum otter_err boot_anchor(struct otter_device *d)
+enum otter_err otter_boot_anchor(struct otter_device *d)
 {
     struct otter_ota_entry e[2];
-    enum otter_err err = boot_read(d, e);
+    enum otter_err err = otter_boot_read(d, e);
     if (err) return err;
     int active = active_slot(d, e);
     if (active == d->running) return OTTER_OK;
@@ -123,7 +123,7 @@ enum otter_err otter_confirm(struct otter_device *d)
 {
     struct otter_ota_entry e[2];
     if (d->running == OTTER_SLOT_NONE) return OTTER_NOT_ACTIVE;
-    enum otter_err err = boot_read(d, e);
+    enum otter_err err = otter_boot_read(d, e);
     /* A factory app is never on trial. */
     if (d->running < 0) return OTTER_OK;
     if (err) return err;
@@ -132,7 +132,7 @@ enum otter_err otter_confirm(struct otter_device *d)
     if (e[active].state == OTTER_OTA_VALID) return OTTER_OK;
     if (e[active].state == OTTER_OTA_UNDEFINED && !d->ports.chip->rollback) return OTTER_OK;
     err = write_entry(d, active, e[active].seq, OTTER_OTA_VALID);
-    if (!err) event_add(d, OTTER_EV_CONFIRMED, OTTER_OK, d->slots.ota[d->running].offset);
+    if (!err) otter_event_add(d, OTTER_EV_CONFIRMED, OTTER_OK, d->slots.ota[d->running].offset);
     return err;
 }
 
@@ -151,16 +151,16 @@ static int previous_slot(const struct otter_device *d, const struct otter_ota_en
 enum otter_err otter_rollback(struct otter_device *d)
 {
     struct otter_ota_entry e[2];
-    enum otter_err err = boot_read(d, e);
+    enum otter_err err = otter_boot_read(d, e);
     if (err) return err;
     if (d->running < 0) return OTTER_NO_PREVIOUS;
     if (active_slot(d, e) != d->running) return OTTER_NOT_ACTIVE;
     int previous = previous_slot(d, e), active = otter_ota_active(e);
-    if (previous == OTTER_SLOT_NONE || slots_verify(d, previous)) return OTTER_NO_PREVIOUS;
+    if (previous == OTTER_SLOT_NONE || otter_slots_verify(d, previous)) return OTTER_NO_PREVIOUS;
     err = write_entry(d, active, e[active].seq, OTTER_OTA_INVALID);
     if (err) return err;
     d->switched = true;
-    event_add(d, OTTER_EV_ROLLED_BACK, OTTER_OK, d->slots.ota[d->running].offset);
+    otter_event_add(d, OTTER_EV_ROLLED_BACK, OTTER_OK, d->slots.ota[d->running].offset);
     return OTTER_OK;
 }
 
@@ -170,8 +170,8 @@ void otter_status(struct otter_device *d, struct otter_status *out)
     memset(out, 0, sizeof *out);
     out->running = d->running;
     out->running_state = OTTER_OTA_UNDEFINED;
-    if (boot_read(d, e)) return;
-    const struct otter_ota_entry *mine = boot_entry_of(d, e, d->running);
+    if (otter_boot_read(d, e)) return;
+    const struct otter_ota_entry *mine = otter_boot_entry_of(d, e, d->running);
     if (!mine) return;
     out->running_state = mine->state;
     if (active_slot(d, e) != d->running || d->switched) return;
@@ -182,9 +182,9 @@ void otter_status(struct otter_device *d, struct otter_status *out)
 static bool read_image_facts(struct otter_device *d, struct otter_slot_status *out)
 {
     uint8_t raw[OTTER_IMAGE_DESC];
-    if (flash_read(d, out->region.offset, raw, 1)) return false;
+    if (otter_flash_read(d, out->region.offset, raw, 1)) return false;
     out->has_image = raw[0] == OTTER_IMAGE_MAGIC;
-    if (flash_read(d, out->region.offset + OTTER_IMAGE_DESC_OFFSET, raw, sizeof raw)) return false;
+    if (otter_flash_read(d, out->region.offset + OTTER_IMAGE_DESC_OFFSET, raw, sizeof raw)) return false;
     out->has_desc = otter_app_desc_read(raw, &out->desc);
     return true;
 }
@@ -195,7 +195,7 @@ static int nth_slot(const struct otter_device *d, unsigned n)
     static const int8_t special[] = {OTTER_SLOT_FACTORY, OTTER_SLOT_TEST};
     for (unsigned i = 0; i < OTTER_OTA_SLOTS + sizeof special; i++) {
         int slot = i < sizeof special ? special[i] : (int)(i - sizeof special);
-        if (slots_get(d, slot) && n-- == 0) return slot;
+        if (otter_slots_get(d, slot) && n-- == 0) return slot;
     }
     return OTTER_SLOT_NONE;
 }
@@ -207,14 +207,14 @@ bool otter_slot_at(struct otter_device *d, unsigned n, struct otter_slot_status 
     if (slot == OTTER_SLOT_NONE) return false;
     memset(out, 0, sizeof *out);
     out->slot = (int8_t)slot;
-    out->region = *slots_get(d, slot);
+    out->region = *otter_slots_get(d, slot);
     out->running = slot == d->running;
-    out->target = slot == slots_target(d);
+    out->target = slot == otter_slots_target(d);
     out->state = OTTER_OTA_UNDEFINED;
     read_image_facts(d, out);
-    if (boot_read(d, e)) return true;
-    const struct otter_ota_entry *entry = boot_entry_of(d, e, slot);
+    if (otter_boot_read(d, e)) return true;
+    const struct otter_ota_entry *entry = otter_boot_entry_of(d, e, slot);
     if (entry) out->state = entry->state;
-    out->next = slot == boot_next(d, e);
+    out->next = slot == otter_boot_next(d, e);
     return true;
 }

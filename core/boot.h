@@ -7,23 +7,23 @@
 
 #include "otter/otter.h"
 
-enum otter_err boot_read(struct otter_device *d, struct otter_ota_entry e[2]);
+enum otter_err otter_boot_read(struct otter_device *d, struct otter_ota_entry e[2]);
 
 /* The entry that names a slot and decides for it; NULL if neither does. */
-const struct otter_ota_entry *boot_entry_of(const struct otter_device *d, const struct otter_ota_entry e[2], int slot);
+const struct otter_ota_entry *otter_boot_entry_of(const struct otter_device *d, const struct otter_ota_entry e[2], int slot);
 
 /* Which slot the boot loader picks next, before it has looked at any image. */
-int boot_next(const struct otter_device *d, const struct otter_ota_entry e[2]);
+int otter_boot_next(const struct otter_device *d, const struct otter_ota_entry e[2]);
 
 /* *trial: the running firmware has not been confirmed yet and goes at the next restart. */
-enum otter_err boot_on_trial(struct otter_device *d, bool *trial);
+enum otter_err otter_boot_on_trial(struct otter_device *d, bool *trial);
 
 /* Lets otadata name the slot that runs, as valid, where it names another one or none (after the boot loader's fallback
  * search). To be done before the spare slot gets a header: else that slot might start on the strength of an old entry.
  */
-enum otter_err boot_anchor(struct otter_device *d);
+enum otter_err otter_boot_anchor(struct otter_device *d);
 
 /* The slot starts next: writes the entry that does not decide now. */
-enum otter_err boot_switch(struct otter_device *d, int slot);
+enum otter_err otter_boot_switch(struct otter_device *d, int slot);
 
 #endif

@@ -19,7 +19,7 @@ bool otter_event_next(const struct otter_event_ring *r, uint32_t after, struct o
     return true;
 }
 
-void event_add(struct otter_device *d, enum otter_event_code code, enum otter_err err, uint32_t value)
+void otter_event_add(struct otter_device *d, enum otter_event_code code, enum otter_err err, uint32_t value)
 {
     struct otter_event_ring *r = &d->events;
     r->last++;

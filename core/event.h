@@ -4,6 +4,6 @@
 
 #include "otter/otter.h"
 
-void event_add(struct otter_device *d, enum otter_event_code code, enum otter_err err, uint32_t value);
+void otter_event_add(struct otter_device *d, enum otter_event_code code, enum otter_err err, uint32_t value);
 
 #endif

@@ -17,27 +17,27 @@ static bool inside(const struct otter_device *d, uint32_t off, uint32_t n)
     return n <= d->ports.flash->size && off <= d->ports.flash->size - n;
 }
 
-enum otter_err flash_read(struct otter_device *d, uint32_t off, void *dst, uint32_t n)
+enum otter_err otter_flash_read(struct otter_device *d, uint32_t off, void *dst, uint32_t n)
 {
     const struct otter_flash *f = d->ports.flash;
     if (!inside(d, off, n)) return OTTER_FLASH_READ;
     return done(d, f->read(f->ctx, off, dst, n), OTTER_FLASH_READ);
 }
 
-enum otter_err flash_erase(struct otter_device *d, uint32_t off, uint32_t n)
+enum otter_err otter_flash_erase(struct otter_device *d, uint32_t off, uint32_t n)
 {
     const struct otter_flash *f = d->ports.flash;
     if (!inside(d, off, n)) return OTTER_FLASH_ERASE;
     return done(d, f->erase(f->ctx, off, n), OTTER_FLASH_ERASE);
 }
 
-enum otter_err flash_same(struct otter_device *d, uint32_t off, const uint8_t *data, uint32_t n, bool *same)
+enum otter_err otter_flash_same(struct otter_device *d, uint32_t off, const uint8_t *data, uint32_t n, bool *same)
 {
     uint8_t page[PAGE];
     *same = true;
     for (uint32_t at = 0; at < n && *same; at += PAGE) {
         uint32_t piece = n - at < PAGE ? n - at : PAGE;
-        enum otter_err e = flash_read(d, off + at, page, piece);
+        enum otter_err e = otter_flash_read(d, off + at, page, piece);
         if (e) return e;
         *same = memcmp(page, data + at, piece) == 0;
     }
@@ -70,7 +70,7 @@ static enum otter_err write_run(struct otter_device *d, uint32_t off, const uint
     return skip ? OTTER_OK : done(d, f->write(f->ctx, off, src, run), OTTER_FLASH_WRITE);
 }
 
-enum otter_err flash_write(struct otter_device *d, uint32_t off, uint8_t *src, uint32_t n)
+enum otter_err otter_flash_write(struct otter_device *d, uint32_t off, uint8_t *src, uint32_t n)
 {
     uint32_t unit = d->ports.flash->write_unit, padded = (n + unit - 1) & ~(unit - 1);
     bool same;
@@ -81,23 +81,23 @@ enum otter_err flash_write(struct otter_device *d, uint32_t off, uint8_t *src, u
         enum otter_err e = write_run(d, off + at, src + at, &run);
         if (e) return e;
     }
-    enum otter_err e = flash_same(d, off, src, n, &same);
+    enum otter_err e = otter_flash_same(d, off, src, n, &same);
     if (e) return e;
     return same ? OTTER_OK : OTTER_FLASH_VERIFY;
 }
 
-enum otter_err flash_kill_image(struct otter_device *d, uint32_t off)
+enum otter_err otter_flash_kill_image(struct otter_device *d, uint32_t off)
 {
     const struct otter_flash *f = d->ports.flash;
     static const uint8_t no_magic[4] = {0x00, 0xFF, 0xFF, 0xFF};
     uint8_t magic;
-    enum otter_err e = flash_read(d, off, &magic, 1);
+    enum otter_err e = otter_flash_read(d, off, &magic, 1);
     if (e || magic != OTTER_IMAGE_MAGIC) return e;
     if (f->write_unit > sizeof no_magic)
-        e = flash_erase(d, off, OTTER_SECTOR);
+        e = otter_flash_erase(d, off, OTTER_SECTOR);
     else
         e = done(d, f->write(f->ctx, off, no_magic, sizeof no_magic), OTTER_FLASH_WRITE);
-    if (!e) e = flash_read(d, off, &magic, 1);
+    if (!e) e = otter_flash_read(d, off, &magic, 1);
     if (e) return e;
     return magic == OTTER_IMAGE_MAGIC ? OTTER_FLASH_VERIFY : OTTER_OK;
 }

@@ -27,8 +27,8 @@ static enum otter_err fail(struct otter_session *s, enum otter_err err, enum ott
     s->err = err;
     s->err_offset = s->check.offset;
     s->detail = err == OTTER_CRYPTO ? s->check.detail : s->device->detail;
-    if (s->accepted) writer_drop(&s->writer, s->device);
-    event_add(s->device, code, err, value);
+    if (s->accepted) otter_writer_drop(&s->writer, s->device);
+    otter_event_add(s->device, code, err, value);
     close_session(s, OTTER_STEP_CLOSED);
     return err;
 }
@@ -43,33 +43,33 @@ static enum otter_err may_begin(struct otter_device *d, const struct otter_offer
     bool on_trial;
     if (d->session || d->switched) return OTTER_BUSY;
     if (slot == OTTER_SLOT_NONE || d->running == OTTER_SLOT_NONE) return OTTER_NO_SLOT;
-    enum otter_err e = boot_on_trial(d, &on_trial);
+    enum otter_err e = otter_boot_on_trial(d, &on_trial);
     if (e) return e;
     if (on_trial) return OTTER_UNCONFIRMED;
-    return offer->size > slots_get(d, slot)->size ? OTTER_TOO_BIG : OTTER_OK;
+    return offer->size > otter_slots_get(d, slot)->size ? OTTER_TOO_BIG : OTTER_OK;
 }
 
 enum otter_err otter_begin(struct otter_session *s, struct otter_device *d, const struct otter_offer *offer)
 {
-    int slot = slots_target(d);
+    int slot = otter_slots_target(d);
     if (d->session == s) return OTTER_BUSY;
     memset(s, 0, sizeof *s);
     s->device = d;
     s->offer = *offer;
     s->slot = (int8_t)slot;
-    struct otter_image_rules rules = slots_rules(d, slot);
+    struct otter_image_rules rules = otter_slots_rules(d, slot);
     rules.flags |= OTTER_IMAGE_DESCRIBED;
     otter_image_start(&s->check, &rules, NULL);
     s->err = may_begin(d, offer, slot);
     if (s->err) {
         s->detail = d->detail;
-        event_add(d, OTTER_EV_REFUSED, s->err, 0);
+        otter_event_add(d, OTTER_EV_REFUSED, s->err, 0);
         return s->err;
     }
     s->step = OTTER_STEP_RECEIVING;
     s->last_ms = now(d);
     d->session = s;
-    event_add(d, OTTER_EV_OPENED, OTTER_OK, offer->size);
+    otter_event_add(d, OTTER_EV_OPENED, OTTER_OK, offer->size);
     return OTTER_OK;
 }
 
@@ -89,25 +89,25 @@ static enum otter_err judge(const struct otter_session *s)
 /* The first 288 bytes are good: from here on the slot may be changed. */
 static enum otter_err accept(struct otter_session *s)
 {
-    const struct otter_slot *slot = slots_get(s->device, s->slot);
+    const struct otter_slot *slot = otter_slots_get(s->device, s->slot);
     enum otter_err e = judge(s);
-    if (!e) e = boot_anchor(s->device);
+    if (!e) e = otter_boot_anchor(s->device);
     if (e) return e;
-    writer_start(&s->writer, slot, s->offer.size);
+    otter_writer_start(&s->writer, slot, s->offer.size);
     s->accepted = true;
-    event_add(s->device, OTTER_EV_ACCEPTED, OTTER_OK, slot->offset);
+    otter_event_add(s->device, OTTER_EV_ACCEPTED, OTTER_OK, slot->offset);
     return OTTER_OK;
 }
 
 static enum otter_err put_sector(struct otter_session *s)
 {
-    enum otter_err e = writer_put(&s->writer, s->device, s->written, s->sector, s->held);
+    enum otter_err e = otter_writer_put(&s->writer, s->device, s->written, s->sector, s->held);
     if (e) return e;
     s->written += s->held;
     s->held = 0;
     if (s->written - s->told >= PROGRESS_STEP) {
         s->told = s->written;
-        event_add(s->device, OTTER_EV_PROGRESS, OTTER_OK, s->written);
+        otter_event_add(s->device, OTTER_EV_PROGRESS, OTTER_OK, s->written);
     }
     return OTTER_OK;
 }
@@ -130,7 +130,7 @@ static enum otter_err put(struct otter_session *s, const uint8_t *p, size_t n)
 static enum otter_err check_room(const struct otter_session *s, size_t n)
 {
     if (s->offer.size && n > s->offer.size - s->received) return OTTER_SIZE;
-    return n > slots_get(s->device, s->slot)->size - s->received ? OTTER_TOO_BIG : OTTER_OK;
+    return n > otter_slots_get(s->device, s->slot)->size - s->received ? OTTER_TOO_BIG : OTTER_OK;
 }
 
 static enum otter_err receive(struct otter_session *s, const void *data, size_t n)
@@ -164,7 +164,7 @@ static enum otter_err close_input(struct otter_session *s)
     if (e) return e;
     otter_image_start(&s->check, &rules, s->device->ports.crypto);
     s->step = OTTER_STEP_VERIFYING;
-    event_add(s->device, OTTER_EV_VERIFYING, s->check.err, s->written);
+    otter_event_add(s->device, OTTER_EV_VERIFYING, s->check.err, s->written);
     return s->check.err;
 }
 
@@ -172,7 +172,7 @@ static enum otter_err close_input(struct otter_session *s)
 static enum otter_err read_piece(struct otter_session *s)
 {
     uint32_t left = s->written - s->read_back, n = left < sizeof s->sector ? left : sizeof s->sector;
-    enum otter_err e = flash_read(s->device, s->writer.base + s->read_back, s->sector, n);
+    enum otter_err e = otter_flash_read(s->device, s->writer.base + s->read_back, s->sector, n);
     if (e) return e;
     if (s->read_back == 0) memcpy(s->sector, s->writer.head, OTTER_HEAD);
     s->read_back += n;
@@ -184,10 +184,10 @@ static enum otter_err read_piece(struct otter_session *s)
 static enum otter_err check_current(const struct otter_session *s)
 {
     const struct otter_image_facts *runs = &s->device->running_image, *facts = &s->check.facts;
-    const struct otter_slot *slot = slots_get(s->device, s->device->running);
+    const struct otter_slot *slot = otter_slots_get(s->device, s->device->running);
     uint8_t digest[OTTER_IMAGE_DIGEST];
     if (s->offer.again || !runs->length || !runs->hash_appended || !facts->hash_appended) return OTTER_OK;
-    enum otter_err e = flash_read(s->device, slot->offset + runs->length - OTTER_IMAGE_DIGEST, digest, sizeof digest);
+    enum otter_err e = otter_flash_read(s->device, slot->offset + runs->length - OTTER_IMAGE_DIGEST, digest, sizeof digest);
     if (e) return e;
     return memcmp(digest, facts->digest, sizeof digest) == 0 ? OTTER_ALREADY_CURRENT : OTTER_OK;
 }
@@ -209,19 +209,19 @@ static enum otter_err verify(struct otter_session *s)
 
 static enum otter_err switch_over(struct otter_session *s)
 {
-    enum otter_err e = boot_switch(s->device, s->slot);
+    enum otter_err e = otter_boot_switch(s->device, s->slot);
     if (e) return e;
     s->device->switched = true;
-    event_add(s->device, OTTER_EV_SWITCHED, OTTER_OK, s->writer.base);
+    otter_event_add(s->device, OTTER_EV_SWITCHED, OTTER_OK, s->writer.base);
     close_session(s, OTTER_STEP_DONE);
     return OTTER_OK;
 }
 
 static enum otter_err end_current(struct otter_session *s)
 {
-    enum otter_err e = writer_drop(&s->writer, s->device);
+    enum otter_err e = otter_writer_drop(&s->writer, s->device);
     if (e) return refuse(s, e);
-    event_add(s->device, OTTER_EV_CURRENT, OTTER_ALREADY_CURRENT, s->written);
+    otter_event_add(s->device, OTTER_EV_CURRENT, OTTER_ALREADY_CURRENT, s->written);
     close_session(s, OTTER_STEP_DONE);
     s->err = OTTER_ALREADY_CURRENT;
     return s->err;
@@ -238,7 +238,7 @@ enum otter_err otter_finish(struct otter_session *s)
     case OTTER_STEP_RECEIVING: e = close_input(s); break;
     case OTTER_STEP_VERIFYING: e = verify(s); break;
     case OTTER_STEP_HEADER:
-        e = writer_head(&s->writer, s->device, s->sector);
+        e = otter_writer_head(&s->writer, s->device, s->sector);
         s->step = OTTER_STEP_SWITCH;
         break;
     case OTTER_STEP_SWITCH: e = switch_over(s); break;
@@ -259,7 +259,7 @@ void otter_abort(struct otter_session *s)
     if (open(s)) fail(s, OTTER_ABORTED, OTTER_EV_BROKEN_OFF, s->received);
 }
 
-void session_watch(struct otter_session *s)
+void otter_session_watch(struct otter_session *s)
 {
     if (open(s) && now(s->device) - s->last_ms >= OTTER_CFG_IDLE_MS)
         fail(s, OTTER_IDLE, OTTER_EV_BROKEN_OFF, s->received);

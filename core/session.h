@@ -5,6 +5,6 @@
 #include "otter/otter.h"
 
 /* Ends the session if nothing has come for OTTER_CFG_IDLE_MS. */
-void session_watch(struct otter_session *s);
+void otter_session_watch(struct otter_session *s);
 
 #endif

@@ -9,7 +9,7 @@ static enum otter_err flash_row(const void *ctx, unsigned i, uint8_t out[OTTER_T
 {
     /* The device is only read through, but a failed read leaves its code in it. */
     struct otter_device *d = *(struct otter_device *const *)ctx;
-    return flash_read(d, OTTER_CFG_TABLE_OFFSET + i * OTTER_TABLE_ROW, out, OTTER_TABLE_ROW);
+    return otter_flash_read(d, OTTER_CFG_TABLE_OFFSET + i * OTTER_TABLE_ROW, out, OTTER_TABLE_ROW);
 }
 
 /* As the boot loader does: of two rows with the same subtype the last one wins, but both count. */
@@ -27,7 +27,7 @@ static void take_row(struct otter_slots *s, const struct otter_partition *p)
         s->otadata = slot;
 }
 
-enum otter_err slots_read(struct otter_device *d)
+enum otter_err otter_slots_read(struct otter_device *d)
 {
     struct otter_rows rows = {&d, flash_row};
     unsigned count, bad;
@@ -41,7 +41,7 @@ enum otter_err slots_read(struct otter_device *d)
     return e;
 }
 
-const struct otter_slot *slots_get(const struct otter_device *d, int slot)
+const struct otter_slot *otter_slots_get(const struct otter_device *d, int slot)
 {
     const struct otter_slot *s = NULL;
     if (slot >= 0 && slot < OTTER_OTA_SLOTS) s = &d->slots.ota[slot];
@@ -50,29 +50,29 @@ const struct otter_slot *slots_get(const struct otter_device *d, int slot)
     return s && s->size ? s : NULL;
 }
 
-int slots_at(const struct otter_device *d, uint32_t off)
+int otter_slots_at(const struct otter_device *d, uint32_t off)
 {
     for (int slot = OTTER_SLOT_TEST; slot < OTTER_OTA_SLOTS; slot++) {
-        const struct otter_slot *s = slots_get(d, slot);
+        const struct otter_slot *s = otter_slots_get(d, slot);
         if (s && s->offset == off) return slot;
     }
     return OTTER_SLOT_NONE;
 }
 
-int slots_target(const struct otter_device *d)
+int otter_slots_target(const struct otter_device *d)
 {
     int after = d->running < 0 ? OTTER_OTA_SLOTS - 1 : d->running;
     for (int i = 1; i <= OTTER_OTA_SLOTS; i++) {
         int slot = (after + i) % OTTER_OTA_SLOTS;
-        if (slot != d->running && slot < d->slots.ota_rows && slots_get(d, slot)) return slot;
+        if (slot != d->running && slot < d->slots.ota_rows && otter_slots_get(d, slot)) return slot;
     }
     return OTTER_SLOT_NONE;
 }
 
-struct otter_image_rules slots_rules(const struct otter_device *d, int slot)
+struct otter_image_rules otter_slots_rules(const struct otter_device *d, int slot)
 {
     const struct otter_chip *chip = d->ports.chip;
-    const struct otter_slot *s = slots_get(d, slot);
+    const struct otter_slot *s = otter_slots_get(d, slot);
     struct otter_image_rules r = {
         .chip = otter_chip_by_id(chip->id),
         .chip_revision = chip->revision,
@@ -90,7 +90,7 @@ static enum otter_err scan(struct otter_device *d, const struct otter_slot *s, s
     uint8_t piece[64];
     while (!c->err && !c->facts.length) {
         uint32_t n = c->left < sizeof piece ? c->left : sizeof piece;
-        enum otter_err e = flash_read(d, s->offset + c->offset, piece, n);
+        enum otter_err e = otter_flash_read(d, s->offset + c->offset, piece, n);
         if (e) return e;
         otter_image_feed(c, piece, n);
         if (!c->err) otter_image_skip(c);
@@ -98,11 +98,11 @@ static enum otter_err scan(struct otter_device *d, const struct otter_slot *s, s
     return c->err;
 }
 
-enum otter_err slots_scan(struct otter_device *d, int slot, struct otter_image_facts *facts)
+enum otter_err otter_slots_scan(struct otter_device *d, int slot, struct otter_image_facts *facts)
 {
     struct otter_image_check c;
-    struct otter_image_rules rules = slots_rules(d, slot);
-    const struct otter_slot *s = slots_get(d, slot);
+    struct otter_image_rules rules = otter_slots_rules(d, slot);
+    const struct otter_slot *s = otter_slots_get(d, slot);
     memset(facts, 0, sizeof *facts);
     if (!s) return OTTER_NO_SLOT;
     otter_image_start(&c, &rules, NULL);
@@ -111,17 +111,17 @@ enum otter_err slots_scan(struct otter_device *d, int slot, struct otter_image_f
     return e;
 }
 
-enum otter_err slots_verify(struct otter_device *d, int slot)
+enum otter_err otter_slots_verify(struct otter_device *d, int slot)
 {
     struct otter_image_check c;
-    struct otter_image_rules rules = slots_rules(d, slot);
-    const struct otter_slot *s = slots_get(d, slot);
+    struct otter_image_rules rules = otter_slots_rules(d, slot);
+    const struct otter_slot *s = otter_slots_get(d, slot);
     uint8_t piece[256];
     if (!s) return OTTER_NO_SLOT;
     otter_image_start(&c, &rules, d->ports.crypto);
     while (!c.err && !otter_image_complete(&c)) {
         uint32_t n = s->size - c.offset < sizeof piece ? s->size - c.offset : sizeof piece;
-        enum otter_err e = n ? flash_read(d, s->offset + c.offset, piece, n) : OTTER_TRUNCATED;
+        enum otter_err e = n ? otter_flash_read(d, s->offset + c.offset, piece, n) : OTTER_TRUNCATED;
         if (e) {
             otter_image_stop(&c);
             return e;

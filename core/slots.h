@@ -5,24 +5,24 @@
 #include "otter/otter.h"
 
 /* Reads and checks the partition table in flash; fills d->slots. */
-enum otter_err slots_read(struct otter_device *d);
+enum otter_err otter_slots_read(struct otter_device *d);
 
 /* NULL if the table has no such slot. */
-const struct otter_slot *slots_get(const struct otter_device *d, int slot);
+const struct otter_slot *otter_slots_get(const struct otter_device *d, int slot);
 
 /* The slot that starts at off; OTTER_SLOT_NONE. */
-int slots_at(const struct otter_device *d, uint32_t off);
+int otter_slots_at(const struct otter_device *d, uint32_t off);
 
 /* Where the next update goes: the ota slot after the one that runs. OTTER_SLOT_NONE if there is none but that. */
-int slots_target(const struct otter_device *d);
+int otter_slots_target(const struct otter_device *d);
 
 /* Reads the headers of the image in a slot: facts as far as they can be had, unchecked but for structure. */
-enum otter_err slots_scan(struct otter_device *d, int slot, struct otter_image_facts *facts);
+enum otter_err otter_slots_scan(struct otter_device *d, int slot, struct otter_image_facts *facts);
 
 /* Does the whole image in a slot verify, as the boot loader would ask? Reads all of it. */
-enum otter_err slots_verify(struct otter_device *d, int slot);
+enum otter_err otter_slots_verify(struct otter_device *d, int slot);
 
 /* What an image in a slot is held to. */
-struct otter_image_rules slots_rules(const struct otter_device *d, int slot);
+struct otter_image_rules otter_slots_rules(const struct otter_device *d, int slot);
 
 #endif

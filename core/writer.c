@@ -18,7 +18,7 @@ enum {
     MS_WORST = 7 * MS_ERASE_SECTOR + MS_ERASE_HALF + SECTORS * (MS_WRITE_SECTOR + MS_READ_SECTOR)
 };
 
-void writer_start(struct otter_writer *w, const struct otter_slot *slot, uint32_t need)
+void otter_writer_start(struct otter_writer *w, const struct otter_slot *slot, uint32_t need)
 {
     memset(w, 0, sizeof *w);
     w->base = slot->offset;
@@ -61,7 +61,7 @@ static enum otter_err erase_ahead(struct otter_writer *w, struct otter_device *d
 {
     uint32_t size = erase_size(w, d, off);
     w->paid += size == OTTER_BLOCK ? MS_ERASE_BLOCK : size == OTTER_HALF_BLOCK ? MS_ERASE_HALF : MS_ERASE_SECTOR;
-    enum otter_err e = flash_erase(d, w->base + off, size);
+    enum otter_err e = otter_flash_erase(d, w->base + off, size);
     if (!e) w->erased_to = off + size;
     return e;
 }
@@ -72,7 +72,7 @@ static enum otter_err touch(struct otter_writer *w, struct otter_device *d, uint
     if (w->touched) return OTTER_OK;
     w->touched = true;
     w->first_kept = off > 0;
-    return flash_kill_image(d, w->base);
+    return otter_flash_kill_image(d, w->base);
 }
 
 /* Is the sector in flash already? Asked only while the block has matched from its start. */
@@ -83,7 +83,7 @@ static enum otter_err compare(struct otter_writer *w, struct otter_device *d, ui
     /* The first bytes are written at the end in any case. */
     uint32_t from = off == 0 ? OTTER_HEAD : 0;
     w->paid += MS_READ_SECTOR;
-    enum otter_err e = flash_same(d, w->base + off + from, data + from, n - from, &w->comparing);
+    enum otter_err e = otter_flash_same(d, w->base + off + from, data + from, n - from, &w->comparing);
     if (!w->comparing) w->erased_to = off;
     return e;
 }
@@ -96,10 +96,10 @@ static enum otter_err write_sector(struct otter_writer *w, struct otter_device *
     if (e) return e;
     w->paid += MS_WRITE_SECTOR;
     uint32_t from = off == 0 ? OTTER_HEAD : 0;
-    return flash_write(d, w->base + off + from, data + from, n - from);
+    return otter_flash_write(d, w->base + off + from, data + from, n - from);
 }
 
-enum otter_err writer_put(struct otter_writer *w, struct otter_device *d, uint32_t off, uint8_t *data, uint32_t n)
+enum otter_err otter_writer_put(struct otter_writer *w, struct otter_device *d, uint32_t off, uint8_t *data, uint32_t n)
 {
     if (off == 0) memcpy(w->head, data, OTTER_HEAD);
     if (off >= w->block_end) open_block(w, d, off);
@@ -111,31 +111,31 @@ enum otter_err writer_put(struct otter_writer *w, struct otter_device *d, uint32
 /* The first sector was kept but its magic byte is spent: it is written anew, still without its first 32 bytes. */
 static enum otter_err renew_first(struct otter_writer *w, struct otter_device *d, uint8_t *scratch)
 {
-    enum otter_err e = flash_read(d, w->base, scratch, OTTER_SECTOR);
-    if (!e) e = flash_erase(d, w->base, OTTER_SECTOR);
-    return e ? e : flash_write(d, w->base + OTTER_HEAD, scratch + OTTER_HEAD, OTTER_SECTOR - OTTER_HEAD);
+    enum otter_err e = otter_flash_read(d, w->base, scratch, OTTER_SECTOR);
+    if (!e) e = otter_flash_erase(d, w->base, OTTER_SECTOR);
+    return e ? e : otter_flash_write(d, w->base + OTTER_HEAD, scratch + OTTER_HEAD, OTTER_SECTOR - OTTER_HEAD);
 }
 
 /* Nothing had to be written: then perhaps not even the header. */
 static enum otter_err keep_or_touch(struct otter_writer *w, struct otter_device *d)
 {
     bool same;
-    enum otter_err e = flash_same(d, w->base, w->head, OTTER_HEAD, &same);
+    enum otter_err e = otter_flash_same(d, w->base, w->head, OTTER_HEAD, &same);
     return e || same ? e : touch(w, d, OTTER_SECTOR);
 }
 
-enum otter_err writer_head(struct otter_writer *w, struct otter_device *d, uint8_t scratch[OTTER_SECTOR])
+enum otter_err otter_writer_head(struct otter_writer *w, struct otter_device *d, uint8_t scratch[OTTER_SECTOR])
 {
     uint32_t unit = d->ports.flash->write_unit > 4 ? d->ports.flash->write_unit : 4;
     enum otter_err e = w->touched ? OTTER_OK : keep_or_touch(w, d);
     if (e || !w->touched) return e;
     if (w->first_kept) e = renew_first(w, d, scratch);
     /* The magic byte comes in a write of its own, behind all others. */
-    if (!e && unit < OTTER_HEAD) e = flash_write(d, w->base + unit, w->head + unit, OTTER_HEAD - unit);
-    return e ? e : flash_write(d, w->base, w->head, unit);
+    if (!e && unit < OTTER_HEAD) e = otter_flash_write(d, w->base + unit, w->head + unit, OTTER_HEAD - unit);
+    return e ? e : otter_flash_write(d, w->base, w->head, unit);
 }
 
-enum otter_err writer_drop(struct otter_writer *w, struct otter_device *d)
+enum otter_err otter_writer_drop(struct otter_writer *w, struct otter_device *d)
 {
-    return w->touched ? flash_kill_image(d, w->base) : OTTER_OK;
+    return w->touched ? otter_flash_kill_image(d, w->base) : OTTER_OK;
 }

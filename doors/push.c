@@ -100,7 +100,7 @@ static void reply_error(struct otter_exchange *x, enum otter_err err)
         snprintf(words, sizeof words, "%s", otter_err_text(err));
     x->result = otter_err_name(err);
     if (x->json) {
-        reply_json(x, status, push_json_error(err, words));
+        reply_json(x, status, otter_push_json_error(err, words));
     } else if (x->form) {
         no_markup(words);
         reply_form(x, status, "The update was refused", words);
@@ -260,8 +260,8 @@ static void act(struct otter_exchange *x)
         reply(x, 200, "text/html; charset=utf-8", p->config.page, p->config.page_size);
         x->encoding = "gzip";
         break;
-    case INFO: reply_json(x, 200, push_json_info(p)); break;
-    case STATUS: reply_json(x, 200, push_json_status(p)); break;
+    case INFO: reply_json(x, 200, otter_push_json_info(p)); break;
+    case STATUS: reply_json(x, 200, otter_push_json_status(p)); break;
     case CONFIRM: reply_done(x, otter_confirm(p->device)); break;
     case ROLLBACK: roll_back(x); break;
     case RESTART: restart(x); break;
@@ -370,7 +370,7 @@ size_t otter_push_stream(struct otter_push *p, uint32_t *cursor, char *buf, size
     struct otter_event e;
     size_t used = 0;
     while (otter_event_next(&p->device->events, *cursor, &e)) {
-        char *json = push_json_event(p, &e);
+        char *json = otter_push_json_event(p, &e);
         int n = snprintf(buf + used, size - used, "id: %u\nevent: %s\ndata: %s\n\n", e.seq, otter_event_name(e.code),
                          json ? json : "{}");
         free(json);

@@ -126,7 +126,7 @@ static const char *chip_name(const struct otter_device *d)
     return chip ? chip->name : "unknown";
 }
 
-char *push_json_status(struct otter_push *p)
+char *otter_push_json_status(struct otter_push *p)
 {
     struct otter_device *d = p->device;
     struct otter_status st;
@@ -143,7 +143,7 @@ char *push_json_status(struct otter_push *p)
     return print(o);
 }
 
-char *push_json_info(struct otter_push *p)
+char *otter_push_json_info(struct otter_push *p)
 {
     struct otter_device *d = p->device;
     const struct otter_app_desc *desc = &d->running_image.desc;
@@ -161,7 +161,7 @@ char *push_json_info(struct otter_push *p)
     return print(o);
 }
 
-char *push_json_event(struct otter_push *p, const struct otter_event *e)
+char *otter_push_json_event(struct otter_push *p, const struct otter_event *e)
 {
     char words[256];
     cJSON *o = cJSON_CreateObject();
@@ -180,7 +180,7 @@ char *push_json_event(struct otter_push *p, const struct otter_event *e)
     return print(o);
 }
 
-char *push_json_error(enum otter_err err, const char *message)
+char *otter_push_json_error(enum otter_err err, const char *message)
 {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "error", otter_err_name(err));

@@ -4,9 +4,9 @@
 
 #include "doors/push.h"
 
-char *push_json_status(struct otter_push *p);
-char *push_json_info(struct otter_push *p);
-char *push_json_event(struct otter_push *p, const struct otter_event *e);
-char *push_json_error(enum otter_err err, const char *message);
+char *otter_push_json_status(struct otter_push *p);
+char *otter_push_json_info(struct otter_push *p);
+char *otter_push_json_event(struct otter_push *p, const struct otter_event *e);
+char *otter_push_json_error(enum otter_err err, const char *message);
 
 #endif

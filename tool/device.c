@@ -260,6 +260,16 @@ static void switch_off(int sig)
     if (life_pid > 0) kill(life_pid, SIGKILL);
 }
 
+/* Whatever a life served ends with it. A socket that did not listen must be left alone: shut down, it would hand its state
+ * on to all it accepts later. */
+static void stop_listening(int fd)
+{
+    int listening = 0;
+    socklen_t size = sizeof listening;
+    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size);
+    if (listening) shutdown(fd, SHUT_RDWR);
+}
+
 static int start_life(struct device_power *p)
 {
     fflush(stdout);
@@ -279,8 +289,7 @@ static int start_life(struct device_power *p)
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
     life_pid = 0;
-    /* Whatever it served has ended with it. */
-    shutdown(p->listen_fd, SHUT_RDWR);
+    stop_listening(p->listen_fd);
     return WIFEXITED(status) ? WEXITSTATUS(status) : DEVICE_PANICKED;
 }
 

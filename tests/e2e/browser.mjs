@@ -1,0 +1,380 @@
+// The device page as a person uses it: a real browser against the virtual device, every outcome seen on the screen and
+// asked of the device as well. Prints TAP; leaves nothing behind but the screenshots that OTTER_SHOTS asks for.
+//
+//   OTTER        the tool (default build/otter)
+//   OTTER_SHOTS  directory for screenshots (default: none are kept)
+//   CHROMIUM     the browser (default /usr/bin/chromium)
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const OTTER = process.env.OTTER || path.join(ROOT, 'build/otter');
+const CHROMIUM = process.env.CHROMIUM || '/usr/bin/chromium';
+const DIR = fs.mkdtempSync(path.join(os.tmpdir(), 'otter-e2e-'));
+const SHOTS = process.env.OTTER_SHOTS || path.join(DIR, 'shots');
+const PATIENCE_MS = 20000;
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync'];
+const SCENARIO = {
+    '1.2.0': { behaviour: 'crash_at_boot' },
+    '1.3.0': { behaviour: 'never_confirms' },
+    '1.4.0': { behaviour: 'never_confirms' },
+    '*': { behaviour: 'healthy', confirm_after_ms: 500 },
+};
+
+process.env.TMPDIR = DIR; // the browser's profile goes there too
+const { chromium } = await import('playwright-core');
+
+// ---- the device
+
+class Device {
+    // port 0: a free one, kept over a power cut
+    constructor(name) {
+        this.flash = path.join(DIR, name + '.flash');
+        this.port = 0;
+    }
+
+    async on() {
+        const args = ['device', 'run', '--flash', this.flash, '--http', '127.0.0.1:' + this.port, '--time', 'real',
+            '--table', 'two_ota', '--image', image('1.0.0'), '--scenario', path.join(DIR, 'scenario.json')];
+        this.log = '';
+        this.child = spawn(OTTER, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+        this.gone = new Promise(done => this.child.once('exit', done));
+        const line = await new Promise((found, lost) => {
+            this.child.stdout.on('data', d => {
+                const m = /listening on (http:\/\/127\.0\.0\.1:(\d+))/.exec(this.log += d);
+                if (m) found(m);
+            });
+            this.child.once('exit', code => lost(new Error('the device ended with status ' + code)));
+            this.child.once('error', lost);
+        });
+        this.url = line[1];
+        this.port = Number(line[2]);
+        return this;
+    }
+
+    async off(signal = 'SIGTERM') {
+        this.child.kill(signal);
+        const late = setTimeout(() => this.child.kill('SIGKILL'), 2000);
+        await this.gone;
+        clearTimeout(late);
+    }
+
+    async status() {
+        return (await fetch(this.url + '/api/v1/firmware/status')).json();
+    }
+
+    async runs(version, ms = PATIENCE_MS) {
+        let last;
+        for (const end = Date.now() + ms; Date.now() < end; await sleep(200)) {
+            last = await this.status().catch(() => last);
+            if (last && last.running.version === version) return last;
+        }
+        throw new Error('the device does not run ' + version + ' but ' + JSON.stringify(last && last.running));
+    }
+}
+
+function image(version, { chip = 'esp32c3', size = 160000 } = {}) {
+    const file = path.join(DIR, `demo-${version}-${chip}.bin`);
+    if (!fs.existsSync(file)) {
+        // Its own bytes: what is in the slot already would not be written again.
+        const seed = version.replaceAll('.', '');
+        const args = ['--chip', chip, '--version', version, '--project', 'demo', '--size', size, '--seed', seed, '-o', file];
+        execFileSync(OTTER, ['image', 'synth', ...args.map(String)], { stdio: ['ignore', 'ignore', 'inherit'] });
+    }
+    return file;
+}
+
+// ---- the browser
+
+let browser;
+const errors = [], strangers = [];
+
+async function open(device, { deaf = false, ...options } = {}) {
+    const context = await browser.newContext({ viewport: { width: 900, height: 900 }, ...options });
+    const page = await context.newPage();
+    if (deaf) await page.addInitScript(() => { delete window.EventSource; });
+    page.on('pageerror', e => errors.push(e.message));
+    page.on('request', r => {
+        if (!r.url().startsWith(device.url) && !r.url().startsWith('data:')) strangers.push(r.url());
+    });
+    await page.goto(device.url + '/');
+    if (options.javaScriptEnabled !== false) await sees(page, 'state', /./);
+    return page;
+}
+
+const text = (page, id) => page.textContent('#' + id);
+
+async function sees(page, id, words, ms = PATIENCE_MS) {
+    const has = ([i, w]) => new RegExp(w).test(document.getElementById(i).textContent);
+    await page.waitForFunction(has, [id, words.source], { timeout: ms, polling: 50 }).catch(async () => {
+        const at = await Promise.all(['state', 'phase', 'note', id].map(async i => i + ': ' + await text(page, i)));
+        throw new Error(`#${id} never said ${words}; ${at.join('; ')}`);
+    });
+}
+
+async function update(page, file) {
+    await page.setInputFiles('#file', file);
+    await page.click('#go');
+}
+
+// Everything the progress bar and the phase line show from now on.
+async function watch(page) {
+    await page.evaluate(() => {
+        window.seen = { values: [], phases: [] };
+        const note = () => {
+            const bar = document.getElementById('bar'), phase = document.getElementById('phase').textContent;
+            if (bar.hasAttribute('value') && bar.value !== seen.values.at(-1)) seen.values.push(bar.value);
+            if (phase && phase !== seen.phases.at(-1)) seen.phases.push(phase);
+        };
+        const all = { subtree: true, childList: true, attributes: true, characterData: true };
+        new MutationObserver(note).observe(document.body, all);
+    });
+}
+
+const shot = (page, name) => page.screenshot({ path: path.join(SHOTS, name + '.png'), fullPage: true });
+
+async function still(device, version, boot) {
+    const s = await device.status();
+    assert.equal(s.running.version, version);
+    assert.equal(s.boot_id, boot, 'the device has restarted');
+}
+
+// ---- the cases; they run in this order on one device, each on a page of its own
+
+const cases = {
+    async 'shows what runs, and the slots'(d) {
+        const page = await open(d), s = await d.status();
+        await sees(page, 'version', /^1\.0\.0$/);
+        await sees(page, 'project', /^demo$/);
+        await sees(page, 'chip', /^ESP32-C3/);
+        assert.equal(await page.locator('#slots tr').count(), s.slots.length);
+        assert.match(await page.textContent('#slots tr.runs'), new RegExp(s.running.slot + '1\\.0\\.0running'));
+        assert.equal(await page.locator('#strip div:not(.gap)').count(), s.slots.length);
+        await shot(page, '01-idle');
+    },
+
+    async 'a click updates, with progress of bytes in flash'(d) {
+        const page = await open(d);
+        await watch(page);
+        const file = image('1.1.0', { size: 600000 });
+        await page.setInputFiles('#file', file);
+        await sees(page, 'about', /^1\.1\.0 of demo/);
+        await page.click('#go');
+        await page.waitForFunction(() => seen.values.length >= 3);
+        await shot(page, '02-receiving');
+        await sees(page, 'phase', /Restarting|Waiting/);
+        await shot(page, '03-restarting');
+        await sees(page, 'note', /^Now running 1\.1\.0/);
+        await shot(page, '04-done');
+        const { values, phases } = await page.evaluate(() => seen), n = fs.statSync(file).size;
+        assert.ok(new Set(values).size >= 3, 'progress: ' + values);
+        assert.ok(values.every((v, i) => v <= n && (i === 0 || v > values[i - 1])), 'progress: ' + values);
+        assert.equal(phases[0], 'Receiving');
+        assert.ok(phases.some(p => /Restarting|Waiting/.test(p)), 'phases: ' + phases);
+        await sees(page, 'note', /^Now running 1\.1\.0, confirmed\.$/);
+        assert.equal((await d.runs('1.1.0')).running.state, 'valid');
+    },
+
+    async 'an image for another chip is refused in words'(d) {
+        const page = await open(d), { boot_id } = await d.status();
+        await update(page, image('1.1.1', { chip: 'esp32s3' }));
+        await sees(page, 'note', /another chip.*The running firmware was not touched\.$/);
+        await shot(page, '05-wrong-chip');
+        await still(d, '1.1.0', boot_id);
+    },
+
+    async 'a truncated image is refused in words'(d) {
+        const page = await open(d), { boot_id } = await d.status(), file = path.join(DIR, 'short.bin');
+        fs.writeFileSync(file, fs.readFileSync(image('1.1.2')).subarray(0, 100000));
+        await update(page, file);
+        await sees(page, 'note', /ends before.*The running firmware was not touched\.$/);
+        await shot(page, '06-truncated');
+        await still(d, '1.1.0', boot_id);
+    },
+
+    async 'a file that is no image is refused in words'(d) {
+        const page = await open(d), { boot_id } = await d.status(), file = path.join(DIR, 'notes.txt');
+        fs.writeFileSync(file, 'not firmware\n'.repeat(1000));
+        await page.setInputFiles('#file', file);
+        await sees(page, 'about', /^Not recognised as an app image/);
+        await page.click('#go');
+        await sees(page, 'note', /0xE9.*The running firmware was not touched\.$/);
+        await still(d, '1.1.0', boot_id);
+    },
+
+    async 'the firmware that runs already changes nothing'(d) {
+        const page = await open(d), { boot_id } = await d.status();
+        await update(page, image('1.1.0'));
+        await sees(page, 'note', /^Nothing was changed/);
+        await shot(page, '07-already-current');
+        await sleep(1500);
+        await still(d, '1.1.0', boot_id);
+    },
+
+    async 'a second page, without event stream, sees the first one\'s update and cannot disturb it'(d) {
+        const one = await open(d), two = await open(d, { deaf: true }); // the second one must poll
+        await watch(two);
+        await update(one, image('1.1.3', { size: 600000 }));
+        await two.waitForFunction(() => seen.values.some(v => v > 0));
+        await shot(two, '08-second-page');
+        assert.equal(await two.getAttribute('#go', 'aria-disabled'), 'true');
+        const busy = await two.evaluate(async () => {
+            const headers = { Accept: 'application/json' };
+            const r = await fetch('/api/v1/firmware/upload', { method: 'POST', body: 'x'.repeat(1000), headers });
+            return [r.status, (await r.json()).error];
+        });
+        assert.deepEqual(busy, [409, 'busy']);
+        await sees(one, 'note', /^Now running 1\.1\.3, confirmed\.$/);
+        await sees(two, 'note', /^Now running 1\.1\.3, confirmed\.$/);
+    },
+
+    async 'firmware that crashes at boot is shown as rolled back'(d) {
+        const page = await open(d);
+        await update(page, image('1.2.0'));
+        await sees(page, 'note', /^1\.2\.0 did not start properly; the device went back to 1\.1\.3\.$/);
+        await shot(page, '09-went-back');
+        const s = await d.runs('1.1.3');
+        assert.equal(s.went_back.version, '1.2.0');
+        const later = await open(d);
+        await sees(later, 'note', /^1\.2\.0 did not start properly/);
+    },
+
+    async 'unconfirmed firmware is on trial; Go back goes back'(d) {
+        const page = await open(d);
+        await update(page, image('1.3.0'));
+        await sees(page, 'note', /^Now running 1\.3\.0, on trial: not confirmed yet\.$/);
+        await sees(page, 'state', /^1\.3\.0 is on trial: not confirmed yet$/);
+        await shot(page, '10-on-trial');
+        await page.click('#back');
+        await page.waitForSelector('#ask[open]');
+        await shot(page, '11-go-back');
+        await page.click('#yes');
+        await sees(page, 'note', /^The device went back\. Now running 1\.1\.3, confirmed\.$/);
+        await shot(page, '12-gone-back');
+        await d.runs('1.1.3');
+        assert.equal(await page.isVisible('#trial'), false);
+    },
+
+    async 'Confirm confirms'(d) {
+        const page = await open(d);
+        await update(page, image('1.4.0'));
+        await sees(page, 'state', /^1\.4\.0 is on trial/);
+        await page.click('#confirm');
+        await sees(page, 'state', /^Running 1\.4\.0 from \w+, confirmed$/);
+        assert.equal((await d.status()).running.state, 'valid');
+    },
+
+    async 'Restart asks first'(d) {
+        const page = await open(d), { boot_id } = await d.status();
+        await page.click('#restart');
+        await page.click('#no');
+        await still(d, '1.4.0', boot_id);
+        await page.click('#restart');
+        await page.click('#yes');
+        await sees(page, 'note', /^The device has restarted\. Now running 1\.4\.0, confirmed\.$/);
+        assert.notEqual((await d.status()).boot_id, boot_id);
+    },
+
+    async 'the keyboard is enough'(d) {
+        const page = await open(d);
+        const focused = () => page.evaluate(() => document.activeElement.id);
+        const tabTo = async id => {
+            for (let i = 0; i < 20 && await focused() !== id; i++) await page.keyboard.press('Tab');
+            assert.equal(await focused(), id);
+        };
+        const chooser = page.waitForEvent('filechooser');
+        await tabTo('file');
+        await page.keyboard.press('Enter');
+        await (await chooser).setFiles(image('1.5.0'));
+        await tabTo('go');
+        await shot(page, '13-keyboard');
+        await page.keyboard.press('Enter');
+        await sees(page, 'note', /^Now running 1\.5\.0/);
+        await d.runs('1.5.0');
+    },
+
+    async 'without script the form updates'(d) {
+        const page = await open(d, { javaScriptEnabled: false });
+        await shot(page, '14-no-script');
+        await page.setInputFiles('#file', image('1.6.0'));
+        const posted = page.waitForResponse(r => r.request().method() === 'POST');
+        await page.click('#go');
+        assert.equal((await posted).status(), 200);
+        await d.runs('1.6.0');
+    },
+
+    async 'dark, and at phone width'(d) {
+        const colour = page => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+        const paper = async page => (await colour(page)).match(/\d+/g).map(Number);
+        const light = await open(d), dark = await open(d, { colorScheme: 'dark' });
+        const size = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 };
+        const phone = await open(d, { ...size, isMobile: true, hasTouch: true });
+        assert.ok((await paper(light)).every(c => c > 200));
+        assert.ok((await paper(dark)).every(c => c < 60));
+        const wide = await phone.evaluate(() => document.documentElement.scrollWidth);
+        assert.ok(wide <= 390, 'the page is ' + wide + ' px wide');
+        await shot(dark, '15-dark');
+        await shot(phone, '16-phone');
+    },
+
+    async 'power lost in mid-transfer is never shown as success'(d) {
+        const page = await open(d);
+        await watch(page);
+        await update(page, image('1.7.0', { size: 600000 }));
+        await page.waitForFunction(() => seen.values.length >= 3);
+        await d.off('SIGKILL');
+        await sees(page, 'state', /^Connection lost, trying again$/);
+        await shot(page, '17-connection-lost');
+        await d.on();
+        await sees(page, 'note', /The running firmware was not touched\.$/);
+        await sees(page, 'state', /^Running 1\.6\.0 from \w+, confirmed$/);
+        await shot(page, '18-connection-back');
+        await d.runs('1.6.0');
+    },
+
+    async 'no script error, and nothing asked of any other host'() {
+        assert.deepEqual(errors, []);
+        assert.deepEqual(strangers, []);
+    },
+};
+
+// ---- the run
+
+const device = new Device('device');
+let failed = 0, number = 0;
+
+const comment = words => words.replaceAll(/^/gm, '# ');
+
+async function cleanUp() {
+    if (device.child && device.child.exitCode === null && device.child.signalCode === null) await device.off();
+    if (browser) await browser.close();
+    fs.rmSync(DIR, { recursive: true, force: true, maxRetries: 3 });
+}
+
+for (const s of ['SIGINT', 'SIGTERM']) process.once(s, () => cleanUp().finally(() => process.exit(130)));
+
+try {
+    fs.mkdirSync(SHOTS, { recursive: true });
+    fs.writeFileSync(path.join(DIR, 'scenario.json'), JSON.stringify(SCENARIO));
+    browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+    await device.on();
+    console.log('TAP version 13\n1..' + Object.keys(cases).length);
+    for (const [name, run] of Object.entries(cases)) {
+        const start = Date.now();
+        let fault = null;
+        await run(device).catch(e => { fault = e; });
+        for (const c of browser.contexts()) await c.close();
+        console.log(`${fault ? 'not ok' : 'ok'} ${++number} - ${name} # ${Date.now() - start} ms`);
+        if (fault) console.log(comment(fault.stack + '\n\nThe device\'s last words:\n' + device.log.slice(-1500)));
+        failed += fault ? 1 : 0;
+    }
+} finally {
+    await cleanUp();
+}
+process.exitCode = failed ? 1 : 0;
