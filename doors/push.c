@@ -219,7 +219,8 @@ static enum otter_err begin_upload(struct otter_push *p, struct otter_exchange *
     if (!x->form && h->has_length && h->length == 0) return OTTER_EMPTY;
     if (!x->form && h->has_length) offer.size = (uint32_t)h->length;
     if (!read_sha256(header(h, "X-Firmware-SHA256"), &offer)) return OTTER_ARG;
-    if (p->device->session) return OTTER_BUSY;
+    /* Asked here, so that the status goes on to tell of the one that came first. */
+    if (p->device->session || p->device->switched) return OTTER_BUSY;
     p->tried = true;
     enum otter_err e = otter_begin(&p->session, p->device, &offer);
     if (!e) p->owner = x;
@@ -233,7 +234,6 @@ static bool body_comes(const struct otter_http_head *h) { return h->chunked || (
 static enum otter_push_next refuse(struct otter_exchange *x, const struct otter_http_head *h, enum otter_err err)
 {
     x->err = err;
-    x->drain_since = now(x->push);
     if (body_comes(h) && !has_word(header(h, "Expect"), "100-continue")) return OTTER_PUSH_BODY;
     reply_error(x, err);
     return OTTER_PUSH_REPLY;
@@ -282,6 +282,7 @@ enum otter_push_next otter_push_head(struct otter_push *p, struct otter_exchange
 {
     memset(x, 0, sizeof *x);
     x->push = p;
+    x->drain_since = now(p);
     x->route = find_route(head->path);
     x->json = has_word(header(head, "Accept"), "application/json");
     enum otter_err e = check_request(p, x, head);
@@ -319,8 +320,12 @@ static bool drain(struct otter_exchange *x, size_t n)
     return x->drained <= OTTER_DRAIN_BYTES && now(x->push) - x->drain_since <= OTTER_DRAIN_MS;
 }
 
+/* While an upload stalled, its session was given up and another one took its place. */
+static bool is_ousted(const struct otter_exchange *x) { return x->upload && !x->err && x->push->owner != x; }
+
 bool otter_push_body(struct otter_exchange *x, const void *data, size_t n)
 {
+    if (is_ousted(x)) x->err = OTTER_IDLE;
     if (x->err || !x->upload) return drain(x, n);
     x->err = x->form ? otter_multipart_feed(&x->multipart, data, n) : file_bytes(x, data, n);
     x->drain_since = now(x->push);
@@ -345,6 +350,7 @@ static enum otter_err end_upload(struct otter_exchange *x)
 
 enum otter_err otter_push_end(struct otter_exchange *x)
 {
+    if (is_ousted(x)) x->err = OTTER_IDLE;
     if (x->upload && x->push->owner == x) return end_upload(x);
     if (x->err)
         reply_error(x, x->err);

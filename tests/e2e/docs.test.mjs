@@ -1,0 +1,61 @@
+// Documents are kept true: SPEC's hex dumps are vectors, README's blocks run, links lead somewhere.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+const read = (path) => readFileSync(join(root, path), 'utf8');
+
+// A file of tests/vectors, or FOLDER/cases.json#NAME: the entry otadata0 of that case.
+function vector(name) {
+    const [path, part] = name.split('#');
+    const bytes = readFileSync(join(root, 'tests/vectors', path));
+    if (!part) return bytes;
+    return Buffer.from(JSON.parse(bytes).cases.find((c) => c.name === part).otadata0, 'hex');
+}
+
+test("SPEC's hex dumps are vectors", () => {
+    const blocks = [...read('docs/SPEC.md').matchAll(/^```hex (\S+)\n([\s\S]*?)^```/gm)];
+    assert.ok(blocks.length >= 3);
+    for (const [, name, dump] of blocks)
+        for (const line of dump.trim().split('\n')) {
+            const [at, hex] = line.split(': ');
+            const expected = Buffer.from(hex.replace(/ /g, ''), 'hex');
+            const found = vector(name).subarray(parseInt(at, 16), parseInt(at, 16) + expected.length);
+            assert.equal(found.toString('hex'), expected.toString('hex'), `${name} at 0x${at}`);
+        }
+});
+
+function freePort() {
+    return new Promise((resolve) => {
+        const server = createServer().listen(0, '127.0.0.1', () => {
+            const { port } = server.address();
+            server.close(() => resolve(port));
+        });
+    });
+}
+
+test("README's blocks run", async () => {
+    const T = mkdtempSync(join(tmpdir(), 'otter-readme-'));
+    try {
+        const blocks = [...read('README.md').matchAll(/^```sh run\n([\s\S]*?)^```/gm)].map((m) => m[1]);
+        assert.ok(blocks.length >= 3);
+        const script = `set -eum; trap 'kill %1 2>/dev/null || true' EXIT\n${blocks.join('\n')}`.replaceAll('8033', await freePort());
+        const out = execFileSync('bash', ['-c', script], { cwd: root, env: { ...process.env, T }, encoding: 'utf8' });
+        assert.match(out, /1\.0\.0 \(ota_0\) -> 1\.1\.0 \(ota_1\): confirmed/);
+        assert.match(out, /boots: +ota_0 at 0x20000, version 1\.0\.0/);
+    } finally {
+        rmSync(T, { recursive: true, force: true });
+    }
+});
+
+test('links lead somewhere', () => {
+    for (const page of ['README.md', 'docs/DESIGN.md', 'docs/SPEC.md'])
+        for (const [, target] of read(page).matchAll(/\]\((?!http)([^)#]+)/g))
+            assert.ok(existsSync(join(root, dirname(page), target)), `${page}: ${target}`);
+});
