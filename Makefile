@@ -3,7 +3,7 @@ BUILD = build
 QUIET = -- --no-print-directory -s
 JOBS := $(shell nproc)
 
-.PHONY: build run test format clean setup
+.PHONY: build run test torture fuzz bench format clean setup
 
 build: ## build/otter, and what it starts
 	@scripts/setup run
@@ -15,6 +15,19 @@ run: build ## a virtual ESP32 is updated before your eyes
 
 test: ## everything that must hold, in a few minutes
 	@scripts/test
+
+torture: ## power cuts at every operation, and again during each recovery; minutes
+	@cmake --preset gcc >/dev/null
+	@cmake --build $(BUILD) -j$(JOBS) --target test_cuts $(QUIET)
+	@OTTER_CUTS_DEPTH=2 $(BUILD)/tests/test_cuts
+
+fuzz: ## every fuzzer for ten minutes; SECONDS=N for another time
+	@scripts/fuzz $(SECONDS)
+
+bench: ## figures, as ratios
+	@cmake --preset gcc >/dev/null
+	@cmake --build $(BUILD) -j$(JOBS) --target otter-bench $(QUIET)
+	@$(BUILD)/otter-bench
 
 format: ## clang-format over all C
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

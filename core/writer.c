@@ -26,7 +26,8 @@ void otter_writer_start(struct otter_writer *w, const struct otter_slot *slot, u
     w->need = need && need < slot->size ? need : slot->size;
 }
 
-/* A block is compared only while that cannot make the whole update cost more than 1.5 times the plain way. The first
+/* A block is compared only while that cannot make the whole update cost more than 1.4 times the plain way (what is not counted
+ * here, such as reading back, brings it near 1.5). The first
  * block decides by its first sector, which holds version and hash of the ELF file: if that matches, so will most of the
  * rest. */
 static bool may_compare(const struct otter_writer *w, const struct otter_device *d, uint32_t off)
@@ -34,7 +35,7 @@ static bool may_compare(const struct otter_writer *w, const struct otter_device 
     if (w->need < 3 * OTTER_BLOCK) return false;
     /* Where a byte cannot be written twice the kept header could not be made unstartable without erasing its sector. */
     if (off == 0) return d->ports.flash->write_unit <= 4;
-    return 2 * (w->paid + MS_WORST) <= 3 * (w->plain + MS_PLAIN);
+    return 5 * (w->paid + MS_WORST) <= 7 * (w->plain + MS_PLAIN);
 }
 
 static void open_block(struct otter_writer *w, const struct otter_device *d, uint32_t off)

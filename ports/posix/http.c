@@ -2,11 +2,12 @@
 #define _GNU_SOURCE
 #include "ports/posix/http.h"
 
+#include <errno.h>
 #include <microhttpd.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/select.h>
 #include <time.h>
 
 #include "doors/push.h"
@@ -28,7 +29,6 @@ struct request {
 struct http_server {
     struct otter_push *push;
     struct MHD_Daemon *daemon;
-    int epoll_fd;
     struct request *requests;
 };
 
@@ -180,18 +180,14 @@ struct http_server *http_start(struct otter_push *push, int listen_fd)
     struct http_server *h = calloc(1, sizeof *h);
     if (!h) return NULL;
     h->push = push;
-    h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, h,
-                                 MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, h,
+    h->daemon = MHD_start_daemon(MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET,
+                                 listen_fd, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, h,
                                  MHD_OPTION_NOTIFY_COMPLETED, on_done, h, MHD_OPTION_CONNECTION_LIMIT,
                                  (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
                                  MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_END);
-    const union MHD_DaemonInfo *info = h->daemon ? MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
-    if (!info) {
-        http_stop(h);
-        return NULL;
-    }
-    h->epoll_fd = info->epoll_fd;
-    return h;
+    if (h->daemon) return h;
+    http_stop(h);
+    return NULL;
 }
 
 static bool wakes(const struct request *q)
@@ -223,11 +219,20 @@ static int wait_ms(struct http_server *h, int timeout_ms)
     return timeout_ms;
 }
 
+/* select and not the library's epoll, which is edge-triggered and misses the end of a connection that comes together
+ * with its last bytes. */
 bool http_run(struct http_server *h, int timeout_ms)
 {
-    struct pollfd fd = {.fd = h->epoll_fd, .events = POLLIN};
-    poll(&fd, 1, wait_ms(h, timeout_ms));
-    return MHD_run(h->daemon) == MHD_YES;
+    fd_set in, out, broken;
+    MHD_socket highest = -1;
+    int ms = wait_ms(h, timeout_ms);
+    struct timeval wait = {ms / 1000, ms % 1000 * 1000};
+    FD_ZERO(&in);
+    FD_ZERO(&out);
+    FD_ZERO(&broken);
+    if (MHD_get_fdset(h->daemon, &in, &out, &broken, &highest) != MHD_YES) return false;
+    if (select(highest + 1, &in, &out, &broken, &wait) < 0) return errno == EINTR;
+    return MHD_run_from_select(h->daemon, &in, &out, &broken) == MHD_YES;
 }
 
 void http_stop(struct http_server *h)

@@ -11,12 +11,13 @@ import { fileURLToPath } from 'node:url';
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const read = (path) => readFileSync(join(root, path), 'utf8');
 
-// A file of tests/vectors, or FOLDER/cases.json#NAME: the entry otadata0 of that case.
+// A file of tests/vectors, or FOLDER/cases.json#NAME/FIELD: that field of that case, as hex.
 function vector(name) {
     const [path, part] = name.split('#');
     const bytes = readFileSync(join(root, 'tests/vectors', path));
     if (!part) return bytes;
-    return Buffer.from(JSON.parse(bytes).cases.find((c) => c.name === part).otadata0, 'hex');
+    const [wanted, field] = part.split('/');
+    return Buffer.from(JSON.parse(bytes).cases.find((c) => c.name === wanted)[field], 'hex');
 }
 
 test("SPEC's hex dumps are vectors", () => {
