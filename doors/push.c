@@ -320,15 +320,19 @@ static bool drain(struct otter_exchange *x, size_t n)
     return x->drained <= OTTER_DRAIN_BYTES && now(x->push) - x->drain_since <= OTTER_DRAIN_MS;
 }
 
-/* While an upload stalled, its session was given up and another one took its place. */
-static bool is_ousted(const struct otter_exchange *x) { return x->upload && !x->err && x->push->owner != x; }
+/* While an upload stalled, its session was given up and another one may have taken its place. */
+static void check_owner(struct otter_exchange *x)
+{
+    if (x->upload && !x->err && x->push->owner != x) x->err = OTTER_IDLE;
+}
 
 bool otter_push_body(struct otter_exchange *x, const void *data, size_t n)
 {
-    if (is_ousted(x)) x->err = OTTER_IDLE;
     if (x->err || !x->upload) return drain(x, n);
-    x->err = x->form ? otter_multipart_feed(&x->multipart, data, n) : file_bytes(x, data, n);
     x->drain_since = now(x->push);
+    check_owner(x);
+    if (x->err) return true;
+    x->err = x->form ? otter_multipart_feed(&x->multipart, data, n) : file_bytes(x, data, n);
     if (x->err) otter_abort(&x->push->session);
     return true;
 }
@@ -350,7 +354,7 @@ static enum otter_err end_upload(struct otter_exchange *x)
 
 enum otter_err otter_push_end(struct otter_exchange *x)
 {
-    if (is_ousted(x)) x->err = OTTER_IDLE;
+    check_owner(x);
     if (x->upload && x->push->owner == x) return end_upload(x);
     if (x->err)
         reply_error(x, x->err);

@@ -352,6 +352,25 @@ static void aborted_cannot_be_started(void **state)
     assert_int_equal(world.booted.slot, 0);
 }
 
+/* Nobody gets to abort when power goes: at no time before the end is there a header to start by. */
+static void no_header_before_the_end(void **state)
+{
+    (void)state;
+    struct otter_offer offer = {.door = "test", .size = new_image.size};
+    assert_int_equal(otter_begin(&world.session, &world.device, &offer), OTTER_OK);
+    for (uint32_t at = 0; at < new_image.size; at += 16) {
+        assert_int_equal(otter_feed(&world.session, new_image.bytes + at, 16), OTTER_OK);
+        assert_false(startable(FIXTURE_OTA_1));
+    }
+    while (world.session.step != OTTER_STEP_HEADER) {
+        assert_int_equal(otter_finish(&world.session), OTTER_AGAIN);
+        assert_false(startable(FIXTURE_OTA_1));
+    }
+    while (otter_finish(&world.session) == OTTER_AGAIN) {
+    }
+    assert_true(startable(FIXTURE_OTA_1));
+}
+
 static void misuse_is_told(void **state)
 {
     (void)state;
@@ -581,6 +600,7 @@ int main(void)
         TEST(nothing_while_on_trial),
         TEST(stalled_session_ends),
         TEST(aborted_cannot_be_started),
+        TEST(no_header_before_the_end),
         TEST(misuse_is_told),
         TEST(confirm_never_marks_another_slot),
         TEST(damaged_active_slot_is_no_way_in),

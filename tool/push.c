@@ -167,6 +167,8 @@ static int judge_device(struct push *p, const cJSON *status)
 static int no_answer(const struct push *p, long status)
 {
     if (status == 401) return tool_fail(OTTER_UNAUTHORIZED, "%s asks for other credentials: --user or --token", p->url);
+    if (status == 403)
+        return tool_fail(OTTER_FOREIGN_HOST, "%s: %s (foreign_host)", p->url, otter_err_text(OTTER_FOREIGN_HOST));
     if (status == 0) return tool_fail(OTTER_CONNECT, "%s does not answer (connection_failed)", p->url);
     return tool_fail(OTTER_CONNECT, "%s answers %ld; is it an Otter device?", p->url, status);
 }
@@ -290,6 +292,17 @@ static CURLcode run_upload(CURLM *multi, CURL *upload)
     }
 }
 
+/* The error that the device named; its family gives the exit status. */
+static enum otter_err err_named(const char *name, long http)
+{
+#define ITEM(constant, number, name, http, exit_status, text) OTTER_##constant,
+    static const enum otter_err all[] = {OTTER_ERRORS(ITEM)};
+#undef ITEM
+    for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (otter_err_exit(all[i]) != 0 && strcmp(otter_err_name(all[i]), name) == 0) return all[i];
+    return http == 401 ? OTTER_UNAUTHORIZED : OTTER_RECEIVE;
+}
+
 /* A refusal in the device's words. */
 static int upload_refused(const struct push *p, const struct upload *u, long http)
 {
@@ -298,13 +311,8 @@ static int upload_refused(const struct push *p, const struct upload *u, long htt
     copy_string(json, "error", name, sizeof name);
     copy_string(json, "message", message, sizeof message);
     cJSON_Delete(json);
-    enum otter_err err = http == 401                  ? OTTER_UNAUTHORIZED
-                         : http == 409 || http == 413 ? OTTER_BUSY
-                         : http == 523                ? OTTER_HASH
-                         : http == 521                ? OTTER_FLASH_WRITE
-                                                      : OTTER_RECEIVE;
-    return tool_fail(err, "%s refuses (HTTP %ld): %s (%s)", p->url, http, message[0] ? message : "no reason given",
-                     name[0] ? name : "unknown");
+    return tool_fail(err_named(name, http), "%s refuses (HTTP %ld): %s (%s)", p->url, http,
+                     message[0] ? message : "no reason given", name[0] ? name : "unknown");
 }
 
 static int upload_outcome(struct push *p, struct upload *u, CURLcode code, long http)
