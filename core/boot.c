@@ -37,7 +37,8 @@ static int active_slot(const struct otter_device *d, const struct otter_ota_entr
     return active < 0 ? OTTER_SLOT_NONE : entry_slot(d, &e[active]);
 }
 
-const struct otter_ota_entry *otter_boot_entry_of(const struct otter_device *d, const struct otter_ota_entry e[2], int slot)
+const struct otter_ota_entry *otter_boot_entry_of(const struct otter_device *d, const struct otter_ota_entry e[2],
+                                                  int slot)
 {
     const struct otter_ota_entry *found = NULL;
     if (slot < 0 || !d->slots.ota_rows) return NULL;
@@ -119,6 +120,16 @@ enum otter_err otter_boot_anchor(struct otter_device *d)
     return active == OTTER_SLOT_NONE ? OTTER_OK : anchor_factory(d, otter_ota_active(e));
 }
 
+/* otadata names another slot than the one that runs. If that one can be started, a switch to it is due and stays so; if
+ * not, the boot loader fell back to this one, and confirming it means to name it. */
+static enum otter_err confirm_fallback(struct otter_device *d, int active)
+{
+    if (active != OTTER_SLOT_NONE && otter_slots_verify(d, active) == OTTER_OK) return OTTER_NOT_ACTIVE;
+    enum otter_err err = write_deciding(d, d->running, OTTER_OTA_VALID);
+    if (!err) otter_event_add(d, OTTER_EV_CONFIRMED, OTTER_OK, d->slots.ota[d->running].offset);
+    return err;
+}
+
 enum otter_err otter_confirm(struct otter_device *d)
 {
     struct otter_ota_entry e[2];
@@ -127,7 +138,7 @@ enum otter_err otter_confirm(struct otter_device *d)
     /* A factory app is never on trial. */
     if (d->running < 0) return OTTER_OK;
     if (err) return err;
-    if (active_slot(d, e) != d->running) return OTTER_NOT_ACTIVE;
+    if (active_slot(d, e) != d->running) return confirm_fallback(d, active_slot(d, e));
     int active = otter_ota_active(e);
     if (e[active].state == OTTER_OTA_VALID) return OTTER_OK;
     if (e[active].state == OTTER_OTA_UNDEFINED && !d->ports.chip->rollback) return OTTER_OK;

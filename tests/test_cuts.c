@@ -13,7 +13,7 @@ static uint8_t pristine[FIXTURE_FLASH], flash[FIXTURE_FLASH];
 static struct sim_world world;
 
 /* How far the update had come when power went. */
-enum progress { NOT_SWITCHED, SWITCHING, SWITCHED, CONFIRMED };
+enum progress { NOT_SWITCHED, SWITCHING, SWITCHED, CONFIRMED, UNDECIDED };
 
 static enum otter_err upload(struct sim_world *w, enum progress *p)
 {
@@ -30,7 +30,8 @@ static enum otter_err upload(struct sim_world *w, enum progress *p)
     return e;
 }
 
-static bool cut_in_boot;
+/* Power went while the boot loader wrote. */
+static bool torn_boot;
 
 static bool runs_new(const struct sim_world *w) { return fixture_holds(w, w->booted.offset, &new_image); }
 
@@ -38,9 +39,10 @@ static bool runs_new(const struct sim_world *w) { return fixture_holds(w, w->boo
 static bool live(struct sim_world *w, enum progress *p)
 {
     enum otter_err e;
-    cut_in_boot = true;
-    if (!sim_world_start(w, &e)) return false;
-    cut_in_boot = false;
+    if (!sim_world_start(w, &e)) {
+        torn_boot = true;
+        return false;
+    }
     if (!runs_new(w)) return upload(w, p) == OTTER_OK;
     if (otter_confirm(&w->device)) return false;
     *p = CONFIRMED;
@@ -69,7 +71,7 @@ static void check_start(struct sim_world *w, enum progress p)
      * state. */
     struct otter_status st;
     otter_status(&w->device, &st);
-    if (runs_new(w) && p == SWITCHING && w->chip.rollback && !cut_in_boot)
+    if (runs_new(w) && p == SWITCHING && w->chip.rollback && !torn_boot)
         HOLDS(2, st.running_state == OTTER_OTA_PENDING_VERIFY);
     for (unsigned i = 0; otter_slot_at(&w->device, i, &slot); i++)
         if (slot.running) HOLDS(6, strcmp(slot.desc.version, runs_new(w) ? "2.0.0" : "1.0.0") == 0);
@@ -136,7 +138,7 @@ static void cut_recovery(enum progress before)
                 return;
             }
             /* What the first cut left undecided stays so until the recovery itself has got further. */
-            check_start(&world, before == NOT_SWITCHED || p > before ? p : SWITCHING);
+            check_start(&world, before == NOT_SWITCHED || p > before ? p : UNDECIDED);
             must_go_on(&world);
             cuts++;
         }
@@ -145,6 +147,7 @@ static void cut_recovery(enum progress before)
 static void cut_once(uint64_t at, enum sim_tear tear, uint32_t arg)
 {
     enum progress p = NOT_SWITCHED;
+    torn_boot = false;
     reset_world();
     world.nor.cut = (struct sim_cut){.at = at, .tear = tear, .arg = arg, .seed = at * 31 + arg};
     snprintf(replay, sizeof replay, "cut at operation %llu, %s, %u", (unsigned long long)at, sim_tear_name(tear), arg);

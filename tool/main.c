@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tool/commands.h"
+#include "tool/nvs.h"
 #include "tool/tool.h"
 
 static const char help[] =
@@ -60,6 +61,7 @@ int main(int argc, char **argv)
     static const struct tool_command commands[] = {
         {"image", tool_image, "app images: info, verify, build"},
         {"otadata", tool_otadata, "which slot would boot, and why"},
+        {"nvs", tool_nvs, "NVS partitions: build, dump, get, set, erase"},
         {"flash", tool_flash, "whole-flash files: what the boot loader would do"},
         {"device", run_device, "the virtual ESP32"},
         {"push", run_push, "upload firmware to a device and wait until it runs"},

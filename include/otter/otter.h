@@ -146,7 +146,8 @@ void otter_abort(struct otter_session *s);
 /* ---- the firmware that runs ---- */
 
 /* The running firmware works: marks its slot valid (erases and writes one otadata sector). OTTER_OK also if that was so
- * already; OTTER_NOT_ACTIVE if otadata names another slot than the one that runs. */
+ * already. After the boot loader's fallback search otadata names a slot that cannot be started; then the running one is
+ * named instead. OTTER_NOT_ACTIVE if otadata names another one that can: a switch to it is due. */
 enum otter_err otter_confirm(struct otter_device *d);
 
 /* Gives the running firmware up: verifies the previous one, then marks the running slot invalid (erases and writes one
