@@ -5,6 +5,7 @@
 
 #include "core/event.h"
 #include "core/flash.h"
+#include "core/record.h"
 #include "core/slots.h"
 
 enum { CRC_AT = 28 };
@@ -120,14 +121,20 @@ enum otter_err otter_boot_anchor(struct otter_device *d)
     return active == OTTER_SLOT_NONE ? OTTER_OK : anchor_factory(d, otter_ota_active(e));
 }
 
+static enum otter_err confirmed(struct otter_device *d, enum otter_err err)
+{
+    if (err) return err;
+    otter_event_add(d, OTTER_EV_CONFIRMED, OTTER_OK, d->slots.ota[d->running].offset);
+    if (d->record.phase == OTTER_RECORD_SWITCHED) otter_record_clear(d);
+    return OTTER_OK;
+}
+
 /* otadata names another slot than the one that runs. If that one can be started, a switch to it is due and stays so; if
  * not, the boot loader fell back to this one, and confirming it means to name it. */
 static enum otter_err confirm_fallback(struct otter_device *d, int active)
 {
     if (active != OTTER_SLOT_NONE && otter_slots_verify(d, active) == OTTER_OK) return OTTER_NOT_ACTIVE;
-    enum otter_err err = write_deciding(d, d->running, OTTER_OTA_VALID);
-    if (!err) otter_event_add(d, OTTER_EV_CONFIRMED, OTTER_OK, d->slots.ota[d->running].offset);
-    return err;
+    return confirmed(d, write_deciding(d, d->running, OTTER_OTA_VALID));
 }
 
 enum otter_err otter_confirm(struct otter_device *d)
@@ -142,9 +149,7 @@ enum otter_err otter_confirm(struct otter_device *d)
     int active = otter_ota_active(e);
     if (e[active].state == OTTER_OTA_VALID) return OTTER_OK;
     if (e[active].state == OTTER_OTA_UNDEFINED && !d->ports.chip->rollback) return OTTER_OK;
-    err = write_entry(d, active, e[active].seq, OTTER_OTA_VALID);
-    if (!err) otter_event_add(d, OTTER_EV_CONFIRMED, OTTER_OK, d->slots.ota[d->running].offset);
-    return err;
+    return confirmed(d, write_entry(d, active, e[active].seq, OTTER_OTA_VALID));
 }
 
 /* The slot that starts once the deciding entry has gone; OTTER_SLOT_NONE if that would be the running one again. */
@@ -159,7 +164,7 @@ static int previous_slot(const struct otter_device *d, const struct otter_ota_en
     return slot == d->running ? OTTER_SLOT_NONE : slot;
 }
 
-enum otter_err otter_rollback(struct otter_device *d)
+enum otter_err otter_rollback(struct otter_device *d, const char *why)
 {
     struct otter_ota_entry e[2];
     enum otter_err err = otter_boot_read(d, e);
@@ -168,6 +173,7 @@ enum otter_err otter_rollback(struct otter_device *d)
     if (active_slot(d, e) != d->running) return OTTER_NOT_ACTIVE;
     int previous = previous_slot(d, e), active = otter_ota_active(e);
     if (previous == OTTER_SLOT_NONE || otter_slots_verify(d, previous)) return OTTER_NO_PREVIOUS;
+    otter_record_why(d, why);
     err = write_entry(d, active, e[active].seq, OTTER_OTA_INVALID);
     if (err) return err;
     d->switched = true;

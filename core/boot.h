@@ -10,7 +10,8 @@
 enum otter_err otter_boot_read(struct otter_device *d, struct otter_ota_entry e[2]);
 
 /* The entry that names a slot and decides for it; NULL if neither does. */
-const struct otter_ota_entry *otter_boot_entry_of(const struct otter_device *d, const struct otter_ota_entry e[2], int slot);
+const struct otter_ota_entry *otter_boot_entry_of(const struct otter_device *d, const struct otter_ota_entry e[2],
+                                                  int slot);
 
 /* Which slot the boot loader picks next, before it has looked at any image. */
 int otter_boot_next(const struct otter_device *d, const struct otter_ota_entry e[2]);

@@ -4,8 +4,11 @@
 #include "core/boot.h"
 #include "core/event.h"
 #include "core/flash.h"
+#include "core/health.h"
+#include "core/record.h"
 #include "core/session.h"
 #include "core/slots.h"
+#include "core/trust.h"
 
 static bool given_up(const struct otter_ota_entry *e)
 {
@@ -29,6 +32,47 @@ static enum otter_err mend_given_up(struct otter_device *d, int slot)
     return otter_flash_kill_image(d, s->offset);
 }
 
+/* The record says that a switch was made, but the old firmware runs and nothing in otadata says why: a cut hit the boot
+ * loader's or the confirmation's rewriting of the entry. Once, it is made again. */
+static enum otter_err switch_again(struct otter_device *d)
+{
+    struct otter_record *r = &d->record;
+    if (r->retried || otter_slots_verify(d, r->slot)) {
+        otter_record_clear(d);
+        return OTTER_OK;
+    }
+    r->retried = true;
+    otter_record_save(d);
+    enum otter_err e = otter_boot_switch(d, r->slot);
+    if (e) return e;
+    d->switched = true;
+    otter_event_add(d, OTTER_EV_SWITCHED, OTTER_OK, d->slots.ota[r->slot].offset);
+    return OTTER_OK;
+}
+
+/* What has become of the update that was switched to before the restart? */
+static enum otter_err follow_up(struct otter_device *d, const struct otter_ota_entry e[2])
+{
+    struct otter_record *r = &d->record;
+    if (r->phase != OTTER_RECORD_SWITCHED) return OTTER_OK;
+    const struct otter_ota_entry *entry = otter_boot_entry_of(d, e, r->slot);
+    if (r->slot == d->running) {
+        if (entry && entry->state == OTTER_OTA_VALID) otter_record_clear(d);
+        return OTTER_OK;
+    }
+    if (entry && given_up(entry)) {
+        char why[OTTER_WHY];
+        otter_why(d, why);
+        if (!why[0]) otter_record_why(d, "it did not confirm itself before the restart");
+        otter_record_ban(d, r->sha256);
+        otter_record_clear(d);
+        return OTTER_OK;
+    }
+    /* Named and not given up: its image was found bad, or it is about to start. */
+    if (entry) return OTTER_OK;
+    return switch_again(d);
+}
+
 static enum otter_err mend(struct otter_device *d)
 {
     struct otter_ota_entry e[2];
@@ -37,7 +81,7 @@ static enum otter_err mend(struct otter_device *d)
     if (err || !d->slots.ota_rows) return err == OTTER_NO_OTADATA ? OTTER_OK : err;
     for (int i = 0; i < 2 && !err; i++)
         if (given_up(&e[i])) err = mend_given_up(d, (int)otter_ota_slot(e[i].seq, d->slots.ota_rows));
-    return err;
+    return err ? err : follow_up(d, e);
 }
 
 static enum otter_err find_running(struct otter_device *d)
@@ -59,10 +103,16 @@ enum otter_err otter_open(struct otter_device *d, const struct otter_ports *port
     d->running = d->went_back = OTTER_SLOT_NONE;
     enum otter_err e = otter_slots_read(d);
     if (!e) e = find_running(d);
-    return e ? e : mend(d);
+    if (e) return e;
+    otter_record_load(d);
+    otter_trust_load(d);
+    e = mend(d);
+    otter_health_start(d);
+    return e;
 }
 
 void otter_poll(struct otter_device *d)
 {
     if (d->session) otter_session_watch(d->session);
+    otter_health_poll(d);
 }

@@ -93,7 +93,7 @@ static enum otter_err scan(struct otter_device *d, const struct otter_slot *s, s
         enum otter_err e = otter_flash_read(d, s->offset + c->offset, piece, n);
         if (e) return e;
         otter_image_feed(c, piece, n);
-        if (!c->err) otter_image_skip(c);
+        if (!c->err) otter_image_skip(c, UINT32_MAX);
     }
     return c->err;
 }

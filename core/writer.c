@@ -26,10 +26,22 @@ void otter_writer_start(struct otter_writer *w, const struct otter_slot *slot, u
     w->need = need && need < slot->size ? need : slot->size;
 }
 
-/* A block is compared only while that cannot make the whole update cost more than 1.4 times the plain way (what is not counted
- * here, such as reading back, brings it near 1.5). The first
- * block decides by its first sector, which holds version and hash of the ELF file: if that matches, so will most of the
- * rest. */
+enum otter_err otter_writer_resume(struct otter_writer *w, struct otter_device *d, const uint8_t head[OTTER_HEAD])
+{
+    uint8_t blank[OTTER_HEAD];
+    bool fresh;
+    memset(blank, 0xFF, sizeof blank);
+    memcpy(w->head, head, OTTER_HEAD);
+    w->touched = true;
+    enum otter_err e = otter_flash_same(d, w->base, blank, OTTER_HEAD, &fresh);
+    /* The first sector may be an old one that matched but for its header. */
+    w->first_kept = !fresh;
+    return e ? e : otter_flash_kill_image(d, w->base);
+}
+
+/* A block is compared only while that cannot make the whole update cost more than 1.4 times the plain way (what is not
+ * counted here, such as reading back, brings it near 1.5). The first block decides by its first sector, which holds
+ * version and hash of the ELF file: if that matches, so will most of the rest. */
 static bool may_compare(const struct otter_writer *w, const struct otter_device *d, uint32_t off)
 {
     if (w->need < 3 * OTTER_BLOCK) return false;

@@ -205,6 +205,35 @@ static bool read_sha256(const char *text, struct otter_offer *offer)
     return true;
 }
 
+/* A decimal number up to 2^32 - 1 and the character behind it. */
+static bool read_number(const char **p, char end, uint32_t *out)
+{
+    char *after;
+    if (**p < '0' || **p > '9') return false;
+    unsigned long long n = strtoull(*p, &after, 10);
+    if (*after != end || n > UINT32_MAX || after - *p > 10) return false;
+    *p = after + 1;
+    *out = (uint32_t)n;
+    return true;
+}
+
+/* "bytes FIRST-LAST/SIZE": the rest of a file whose beginning the device has. It is the whole rest, and says of which
+ * file. */
+static bool read_range(const char *text, const struct otter_http_head *h, struct otter_offer *offer)
+{
+    uint32_t first, last, size;
+    if (!text) return true;
+    if (strncmp(text, "bytes ", 6) != 0) return false;
+    text += 6;
+    if (!read_number(&text, '-', &first) || !read_number(&text, '/', &last) || !read_number(&text, '\0', &size))
+        return false;
+    if (first > last || last + 1u != size || !offer->has_sha256) return false;
+    if (h->has_length && h->length != size - first) return false;
+    offer->offset = first;
+    offer->size = size;
+    return true;
+}
+
 static enum otter_err file_bytes(void *ctx, const uint8_t *data, size_t n);
 
 static enum otter_err begin_upload(struct otter_push *p, struct otter_exchange *x, const struct otter_http_head *h)
@@ -219,6 +248,7 @@ static enum otter_err begin_upload(struct otter_push *p, struct otter_exchange *
     if (!x->form && h->has_length && h->length == 0) return OTTER_EMPTY;
     if (!x->form && h->has_length) offer.size = (uint32_t)h->length;
     if (!read_sha256(header(h, "X-Firmware-SHA256"), &offer)) return OTTER_ARG;
+    if (!x->form && !read_range(header(h, "Content-Range"), h, &offer)) return OTTER_RANGE;
     /* Asked here, so that the status goes on to tell of the one that came first. */
     if (p->device->session || p->device->switched) return OTTER_BUSY;
     p->tried = true;
@@ -248,7 +278,7 @@ static void restart(struct otter_exchange *x)
 static void roll_back(struct otter_exchange *x)
 {
     struct otter_device *d = x->push->device;
-    reply_done(x, d->session || d->switched ? OTTER_BUSY : otter_rollback(d));
+    reply_done(x, d->session || d->switched ? OTTER_BUSY : otter_rollback(d, "a person asked for it"));
     if (x->status == 200) restart_soon(x->push);
 }
 

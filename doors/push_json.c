@@ -17,7 +17,7 @@ static char *print(cJSON *json)
 /* Flash may hold any bytes where a version is to be; JSON is UTF-8. What is not printable ASCII is shown as '?'. */
 static void add_text(cJSON *o, const char *name, const char *text)
 {
-    char clean[64];
+    char clean[OTTER_WHY];
     size_t i = 0;
     for (; text[i] && i < sizeof clean - 1; i++) clean[i] = text[i] >= ' ' && text[i] < 127 ? text[i] : '?';
     clean[i] = '\0';
@@ -64,6 +64,7 @@ static const char *update_state(const struct otter_push *p)
     switch ((enum otter_session_step)p->session.step) {
     case OTTER_STEP_RECEIVING: return "receiving";
     case OTTER_STEP_VERIFYING:
+    case OTTER_STEP_COMPARING:
     case OTTER_STEP_HEADER:
     case OTTER_STEP_SWITCH: return "verifying";
     case OTTER_STEP_DONE: return "done";
@@ -95,14 +96,37 @@ static void add_update(cJSON *o, const struct otter_push *p)
     cJSON_AddNumberToObject(u, "received", s->received);
     cJSON_AddNumberToObject(u, "written", s->written);
     cJSON_AddNumberToObject(u, "wanted", otter_want(s));
+    cJSON_AddNumberToObject(u, "record_writes", p->device->record.writes);
     add_error(u, s);
 }
 
-static void add_went_back(cJSON *o, const struct otter_slot_status *s)
+static void add_went_back(cJSON *o, struct otter_device *d, const struct otter_slot_status *s)
 {
+    char why[OTTER_WHY];
     cJSON *w = cJSON_AddObjectToObject(o, "went_back");
     add_slot_name(w, s->slot);
     add_text_or_null(w, "version", s->has_desc, s->desc.version);
+    otter_why(d, why);
+    add_text_or_null(w, "why", why[0] != '\0', why);
+}
+
+/* An update that was cut, and from where it would go on. */
+static void add_resume(cJSON *o, const struct otter_device *d)
+{
+    char hex[65];
+    const struct otter_record *r = &d->record;
+    struct otter_offer offer = {.size = r->size, .has_sha256 = true};
+    memcpy(offer.sha256, r->sha256, sizeof offer.sha256);
+    uint32_t wanted = d->session ? 0 : otter_resume_offset(d, &offer);
+    if (!wanted) {
+        cJSON_AddNullToObject(o, "resume");
+        return;
+    }
+    cJSON *resume = cJSON_AddObjectToObject(o, "resume");
+    for (unsigned i = 0; i < sizeof r->sha256; i++) snprintf(hex + 2 * i, 3, "%02x", r->sha256[i]);
+    cJSON_AddNumberToObject(resume, "size", r->size);
+    cJSON_AddStringToObject(resume, "sha256", hex);
+    cJSON_AddNumberToObject(resume, "wanted", wanted);
 }
 
 static void add_slots(cJSON *o, struct otter_device *d)
@@ -111,7 +135,7 @@ static void add_slots(cJSON *o, struct otter_device *d)
     cJSON *slots = cJSON_AddArrayToObject(o, "slots");
     for (unsigned i = 0; otter_slot_at(d, i, &s); i++) {
         cJSON_AddItemToArray(slots, slot_json(&s));
-        if (s.slot == d->went_back) add_went_back(o, &s);
+        if (s.slot == d->went_back) add_went_back(o, d, &s);
         if (!s.running) continue;
         cJSON *running = slot_json(&s);
         cJSON_DeleteItemFromObject(running, "running");
@@ -140,6 +164,7 @@ char *otter_push_json_status(struct otter_push *p)
     cJSON_AddBoolToObject(o, "can_confirm", st.can_confirm);
     cJSON_AddBoolToObject(o, "can_roll_back", st.can_roll_back);
     add_update(o, p);
+    add_resume(o, d);
     return print(o);
 }
 

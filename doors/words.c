@@ -76,6 +76,10 @@ void otter_words_session(const struct otter_session *s, char *buf, size_t size)
         add(buf, size, " It has %u, the chip %u.", desc->secure_version, s->device->ports.chip->secure_version);
         break;
     case OTTER_SIZE: add(buf, size, " Announced: %u, received: %u.", s->offer.size, s->received); break;
+    case OTTER_OFFSET:
+        add(buf, size, " It wants byte %u, %u was offered.", otter_resume_offset(s->device, &s->offer),
+            s->offer.offset);
+        break;
     case OTTER_FLASH_READ:
     case OTTER_FLASH_WRITE:
     case OTTER_FLASH_ERASE:

@@ -196,22 +196,22 @@ static enum otter_err read_desc(struct otter_image_check *c)
     return e ? e : open_payload(c, c->run);
 }
 
-/* The image's digest ends here, that of the whole file goes on: so the bytes are hashed once for both. */
-static enum otter_err digest_so_far(struct otter_image_check *c)
+enum otter_err otter_image_hash_so_far(struct otter_image_check *c, uint8_t out[32])
 {
-    if (!c->hashing) return OTTER_OK;
     struct otter_hash copy;
+    if (!c->hashing) return OTTER_OK;
     c->detail = c->crypto->hash_clone(c->crypto->ctx, &c->hash, &copy);
-    if (!c->detail) c->detail = c->crypto->hash_finish(c->crypto->ctx, &copy, c->facts.digest);
+    if (!c->detail) c->detail = c->crypto->hash_finish(c->crypto->ctx, &copy, out);
     return c->detail ? OTTER_CRYPTO : OTTER_OK;
 }
 
 static enum otter_err read_checksum(struct otter_image_check *c)
 {
     c->facts.checksum_stored = c->hold[0];
-    if (c->facts.checksum != c->facts.checksum_stored) return OTTER_CHECKSUM;
+    if (!c->unseen && c->facts.checksum != c->facts.checksum_stored) return OTTER_CHECKSUM;
     if (c->facts.length > c->rules.room) return OTTER_TOO_BIG;
-    enum otter_err e = digest_so_far(c);
+    /* The image's digest ends here, that of the whole file goes on: so the bytes are hashed once for both. */
+    enum otter_err e = otter_image_hash_so_far(c, c->facts.digest);
     if (e) return e;
     want(c, c->facts.hash_appended ? DIGEST : COMPLETE, c->facts.hash_appended ? OTTER_IMAGE_DIGEST : 0);
     return OTTER_OK;
@@ -298,11 +298,14 @@ enum otter_err otter_image_feed(struct otter_image_check *c, const void *data, s
     return e ? fail(c, e) : OTTER_OK;
 }
 
-void otter_image_skip(struct otter_image_check *c)
+void otter_image_skip(struct otter_image_check *c, uint32_t limit)
 {
-    if (c->err || c->state != PAYLOAD) return;
-    c->offset += c->left;
-    open_segment(c);
+    if (c->err || c->state != PAYLOAD || limit <= c->offset) return;
+    uint32_t n = limit - c->offset < c->left ? limit - c->offset : c->left;
+    c->unseen = true;
+    c->offset += n;
+    c->left -= n;
+    if (!c->left) open_segment(c);
 }
 
 bool otter_image_complete(const struct otter_image_check *c) { return c->state == COMPLETE; }

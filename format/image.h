@@ -88,6 +88,7 @@ struct otter_image_check {
     uint32_t offset;    /* bytes taken so far */
     uint8_t state;
     bool hashing;
+    bool unseen;   /* payload was passed over: the checksum says nothing */
     uint32_t left; /* bytes still wanted by the state */
     uint32_t run;  /* payload bytes of the segment behind what the state takes */
     uint16_t held; /* bytes in hold */
@@ -103,11 +104,13 @@ void otter_image_start(struct otter_image_check *c, const struct otter_image_rul
 enum otter_err otter_image_feed(struct otter_image_check *c, const void *data, size_t n);
 /* No more bytes come: the final verdict. */
 enum otter_err otter_image_end(struct otter_image_check *c);
+/* SHA-256 over all bytes fed so far; only with crypto. OTTER_CRYPTO if the driver fails. */
+enum otter_err otter_image_hash_so_far(struct otter_image_check *c, uint8_t out[32]);
 /* Gives up: ends the hash operation if one is open. */
 void otter_image_stop(struct otter_image_check *c);
-/* Passes over the rest of a segment's payload unseen, for a look at the headers alone; only without crypto, and then no
- * checksum is judged. */
-void otter_image_skip(struct otter_image_check *c);
+/* Passes over a segment's payload unseen, up to its end or to image offset `limit`, for a look at the headers alone;
+ * only without crypto, and then no checksum is judged. */
+void otter_image_skip(struct otter_image_check *c, uint32_t limit);
 /* Has the image's last byte come? */
 bool otter_image_complete(const struct otter_image_check *c);
 /* Have the first 288 bytes been judged? */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "tests/port_signatures.h"
+
 #define MUST(what) \
     if (!(what)) return #what
 
@@ -47,6 +49,94 @@ const char *port_contract_crypto(const struct otter_crypto *c)
     c->hash_abort(c->ctx, &h);
     c->hash_abort(c->ctx, &h);
     return NULL;
+}
+
+/* ---- signatures ---- */
+
+enum { RSA_KEY = OTTER_RSA3072 + 4, EC_KEY = 2 * OTTER_P256 };
+
+struct signed_case {
+    enum otter_sign_alg alg;
+    uint8_t key[RSA_KEY], digest[32], signature[OTTER_RSA3072];
+    unsigned key_size, signature_size;
+};
+
+static struct signed_case rsa_case(void)
+{
+    struct signed_case s = {.alg = OTTER_SIGN_RSA3072_PSS, .key_size = RSA_KEY, .signature_size = OTTER_RSA3072};
+    memcpy(s.key, rsa_key, sizeof rsa_key);
+    memcpy(s.digest, signed_digest, sizeof signed_digest);
+    memcpy(s.signature, rsa_signature, sizeof rsa_signature);
+    return s;
+}
+
+static struct signed_case ec_case(void)
+{
+    struct signed_case s = {.alg = OTTER_SIGN_ECDSA_P256, .key_size = EC_KEY, .signature_size = EC_KEY};
+    memcpy(s.key, ec_key, sizeof ec_key);
+    memcpy(s.digest, signed_digest, sizeof signed_digest);
+    memcpy(s.signature, ec_signature, sizeof ec_signature);
+    return s;
+}
+
+static const char *answers(const struct otter_crypto *c, const struct signed_case *s, bool expected)
+{
+    struct otter_public_key key = {s->key};
+    bool good = !expected;
+    MUST(c->verify(c->ctx, s->alg, &key, s->digest, s->signature, &good) == 0);
+    MUST(good == expected);
+    return NULL;
+}
+
+/* One bit anywhere makes it bad. */
+static const char *bits_matter(const struct otter_crypto *c, struct signed_case s)
+{
+    const char *broken = answers(c, &s, true);
+    for (unsigned i = 0; i < s.signature_size && !broken; i += 31) {
+        s.signature[i] ^= 1;
+        broken = answers(c, &s, false);
+        s.signature[i] ^= 1;
+    }
+    for (unsigned i = 0; i < s.key_size && !broken; i += 31) {
+        s.key[i] ^= 2;
+        broken = answers(c, &s, false);
+        s.key[i] ^= 2;
+    }
+    for (unsigned i = 0; i < sizeof s.digest && !broken; i += 31) {
+        s.digest[i] ^= 0x80;
+        broken = answers(c, &s, false);
+        s.digest[i] ^= 0x80;
+    }
+    return broken ? broken : answers(c, &s, true);
+}
+
+/* Numbers that are none of this kind: all zero, all ones; in the signature's halves and the key's. */
+static const char *no_numbers(const struct otter_crypto *c, const struct signed_case *good)
+{
+    static const int fill[] = {0, 0xFF};
+    const char *broken = NULL;
+    for (unsigned i = 0; i < 8 && !broken; i++) {
+        struct signed_case s = *good;
+        uint8_t *at = i & 2 ? s.key : s.signature;
+        unsigned size = i & 2 ? s.key_size : s.signature_size;
+        memset(i & 4 ? at + size / 2 : at, fill[i & 1], size / 2);
+        broken = answers(c, &s, false);
+        memset(at, fill[i & 1], size);
+        if (!broken) broken = answers(c, &s, false);
+    }
+    return broken;
+}
+
+const char *port_contract_signatures(const struct otter_crypto *c)
+{
+    struct signed_case rsa = rsa_case(), ec = ec_case();
+    const char *broken = bits_matter(c, rsa);
+    if (!broken) broken = no_numbers(c, &rsa);
+    if (!broken) broken = bits_matter(c, ec);
+    if (!broken) broken = no_numbers(c, &ec);
+    /* An exponent of zero is no key either. */
+    memset(rsa.key + OTTER_RSA3072, 0, 4);
+    return broken ? broken : answers(c, &rsa, false);
 }
 
 /* ---- flash ---- */

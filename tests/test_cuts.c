@@ -43,10 +43,11 @@ static bool live(struct sim_world *w, enum progress *p)
         torn_boot = true;
         return false;
     }
-    if (!runs_new(w)) return upload(w, p) == OTTER_OK;
+    if (!runs_new(w)) return upload(w, p) == OTTER_OK && !w->nor.dead;
     if (otter_confirm(&w->device)) return false;
     *p = CONFIRMED;
-    return true;
+    /* What is remembered may still be on its way into the settings. */
+    return !w->nor.dead;
 }
 
 static char replay[240];

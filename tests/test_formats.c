@@ -304,52 +304,6 @@ static void record_log(void *ctx, char level, const char *tag, const char *text)
     if (!listing) cJSON_AddItemToArray(r->log, cJSON_CreateString(line));
 }
 
-static bool named_in(const cJSON *list, const char *label)
-{
-    const cJSON *item;
-    cJSON_ArrayForEach(item, list) if (strcmp(item->valuestring, label) == 0) return true;
-    return false;
-}
-
-static void put_app(uint8_t *bytes, const cJSON *c, const char *label, uint32_t offset)
-{
-    char name[64];
-    size_t size;
-    if (named_in(cJSON_GetObjectItem(c, "erased_slots"), label)) return;
-    const cJSON *version = cJSON_GetObjectItem(cJSON_GetObjectItem(c, "secure_version"), label);
-    snprintf(name, sizeof name, "layouts/app_esp32c3_secver%d.bin", version ? version->valueint : 0);
-    uint8_t *app = vector_file("otadata", name, &size);
-    memcpy(bytes + offset, app, size);
-    if (named_in(cJSON_GetObjectItem(c, "corrupt_images"), label)) bytes[offset + 0x120] ^= 1;
-    free(app);
-}
-
-static void put_entry(uint8_t *at, const char *hex)
-{
-    for (unsigned i = 0; i < 32; i++) sscanf(hex + 2 * i, "%2hhx", &at[i]);
-}
-
-static void rebuild(uint8_t *bytes, const cJSON *c, const cJSON *layouts)
-{
-    char name[64];
-    size_t size;
-    const cJSON *p, *layout = cJSON_GetObjectItem(layouts, vector_string(c, "layout"));
-    memset(bytes, 0xFF, 0x140000);
-    snprintf(name, sizeof name, "layouts/%s.bin", vector_string(c, "layout"));
-    uint8_t *table = vector_file("otadata", name, &size);
-    memcpy(bytes + 0x8000, table, size);
-    free(table);
-    cJSON_ArrayForEach(p, layout)
-    {
-        uint32_t offset = (uint32_t)vector_number(p, "offset");
-        if (vector_number(p, "type") == 0) put_app(bytes, c, vector_string(p, "label"), offset);
-        if (vector_number(p, "type") == 1 && vector_number(p, "subtype") == 0) {
-            put_entry(bytes + offset, vector_string(c, "otadata0"));
-            put_entry(bytes + offset + 0x1000, vector_string(c, "otadata1"));
-        }
-    }
-}
-
 static void same_json(const cJSON *mine, const cJSON *theirs, const char *name, const char *what)
 {
     char *a = cJSON_PrintUnformatted(mine), *b = cJSON_PrintUnformatted(theirs);
@@ -407,7 +361,7 @@ static void boot_cases(void **state)
     (void)state;
     cJSON *all = vector_cases("otadata");
     const cJSON *c, *config, *expected;
-    uint8_t *bytes = malloc(0x140000);
+    uint8_t *bytes = malloc(VECTOR_FLASH);
     unsigned n = 0, boots = 0;
     cJSON_ArrayForEach(c, cJSON_GetObjectItem(all, "cases"))
     {
@@ -415,8 +369,8 @@ static void boot_cases(void **state)
         {
             struct sim_nor nor;
             uint32_t efuse = (uint32_t)vector_number(c, "efuse_secure_version");
-            rebuild(bytes, c, cJSON_GetObjectItem(all, "layouts"));
-            sim_nor_init(&nor, bytes, 0x140000, NULL);
+            vector_flash(bytes, c, cJSON_GetObjectItem(all, "layouts"));
+            sim_nor_init(&nor, bytes, VECTOR_FLASH, NULL);
             cJSON_ArrayForEach(expected, config)
             {
                 boot_once(&nor, c, expected, config->string, &efuse);

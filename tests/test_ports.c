@@ -27,6 +27,7 @@ static void crypto_openssl(void **state)
 {
     (void)state;
     holds(port_contract_crypto(&otter_crypto_openssl));
+    holds(port_contract_signatures(&otter_crypto_openssl));
 }
 
 static void crypto_psa(void **state)
@@ -34,6 +35,7 @@ static void crypto_psa(void **state)
     (void)state;
     assert_int_equal(otter_crypto_psa_start(), 0);
     holds(port_contract_crypto(&otter_crypto_psa));
+    holds(port_contract_signatures(&otter_crypto_psa));
 }
 
 static void flash_model(void **state)

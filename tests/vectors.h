@@ -16,4 +16,8 @@ uint8_t *vector_file(const char *folder, const char *name, size_t *size);
 const char *vector_string(const cJSON *o, const char *name);
 int64_t vector_number(const cJSON *o, const char *name);
 
+/* The flash that a case of otadata or ota_api starts from; layouts: of otadata's cases.json. */
+enum { VECTOR_FLASH = 0x140000 };
+void vector_flash(uint8_t *bytes, const cJSON *c, const cJSON *layouts);
+
 #endif

@@ -33,11 +33,13 @@ static const char help[] =
     "  --http ADDRESS:PORT   where to serve; port 0 takes a free one [127.0.0.1:0]\n"
     "  --chip NAME           [esp32c3]\n"
     "  --chip-rev N          revision, major * 100 + minor [3]\n"
-    "  --scenario FILE       JSON: how each firmware version behaves (healthy, crash_at_boot, never_confirms)\n"
+    "  --scenario FILE       JSON: how each firmware version behaves (healthy, crash_at_boot, never_confirms,\n"
+    "                        no_network, unhealthy)\n"
     "  --time real|fast      flash operations take their time, or none [real]\n"
     "  --no-rollback         a boot loader without roll back\n"
     "  --user NAME:PASSWORD  ask for this by Basic authentication (or from the environment: OTTER_USER)\n"
     "  --token TOKEN         or for this bearer token (or from the environment: OTTER_TOKEN)\n"
+    "  --key-digest HEX      take only images signed with this key (otter image key-digest); up to three\n"
     "  --host NAME           a further host name to answer to, up to three\n"
     "  --power-cut N[:TEAR[:ARG]]\n"
     "                        power goes at the N-th flash write or erase of the first life, which is left undone\n"
@@ -115,17 +117,27 @@ enum {
     OPT_TOKEN,
     OPT_HOST,
     OPT_CUT,
+    OPT_KEY,
     OPT_HELP
 };
 
-static const struct option long_options[] = {{"flash", 1, 0, OPT_FLASH},  {"image", 1, 0, OPT_IMAGE},
-                                             {"table", 1, 0, OPT_TABLE},  {"flash-size", 1, 0, OPT_SIZE},
-                                             {"http", 1, 0, OPT_HTTP},    {"chip", 1, 0, OPT_CHIP},
-                                             {"chip-rev", 1, 0, OPT_REV}, {"scenario", 1, 0, OPT_SCENARIO},
-                                             {"time", 1, 0, OPT_TIME},    {"no-rollback", 0, 0, OPT_NO_ROLLBACK},
-                                             {"user", 1, 0, OPT_USER},    {"token", 1, 0, OPT_TOKEN},
-                                             {"host", 1, 0, OPT_HOST},    {"power-cut", 1, 0, OPT_CUT},
-                                             {"help", 0, 0, OPT_HELP},    {0, 0, 0, 0}};
+static const struct option long_options[] = {{"flash", 1, 0, OPT_FLASH},
+                                             {"image", 1, 0, OPT_IMAGE},
+                                             {"table", 1, 0, OPT_TABLE},
+                                             {"flash-size", 1, 0, OPT_SIZE},
+                                             {"http", 1, 0, OPT_HTTP},
+                                             {"chip", 1, 0, OPT_CHIP},
+                                             {"chip-rev", 1, 0, OPT_REV},
+                                             {"scenario", 1, 0, OPT_SCENARIO},
+                                             {"time", 1, 0, OPT_TIME},
+                                             {"no-rollback", 0, 0, OPT_NO_ROLLBACK},
+                                             {"user", 1, 0, OPT_USER},
+                                             {"token", 1, 0, OPT_TOKEN},
+                                             {"host", 1, 0, OPT_HOST},
+                                             {"power-cut", 1, 0, OPT_CUT},
+                                             {"key-digest", 1, 0, OPT_KEY},
+                                             {"help", 0, 0, OPT_HELP},
+                                             {0, 0, 0, 0}};
 
 /* Options whose value is a number or a choice; 0, or an exit status. */
 static int take_value(struct device_options *o, int option, const char *value)
@@ -154,6 +166,15 @@ static int take_value(struct device_options *o, int option, const char *value)
     }
 }
 
+static bool take_key(struct device_options *o, const char *hex)
+{
+    if (strlen(hex) != 64 || o->key_count == OTTER_CFG_KEYS || strspn(hex, "0123456789abcdefABCDEF") != 64)
+        return false;
+    for (unsigned i = 0; i < 32; i++) sscanf(hex + 2 * i, "%2hhx", &o->keys[o->key_count][i]);
+    o->key_count++;
+    return true;
+}
+
 static int take_option(struct device_options *o, int option, const char *value)
 {
     switch (option) {
@@ -162,6 +183,8 @@ static int take_option(struct device_options *o, int option, const char *value)
     case OPT_TABLE: o->table = value; return 0;
     case OPT_HTTP: o->http = value; return 0;
     case OPT_SCENARIO: o->scenario_path = value; return 0;
+    case OPT_KEY:
+        return take_key(o, value) ? 0 : tool_usage_error("device run", "--key-digest: 64 hex digits, at most three");
     case OPT_NO_ROLLBACK: o->no_rollback = true; return 0;
     case OPT_USER: o->user = basic_of(value); return o->user ? 0 : tool_usage_error("device run", "--user is too long");
     case OPT_TOKEN:
@@ -260,8 +283,8 @@ static void switch_off(int sig)
     if (life_pid > 0) kill(life_pid, SIGKILL);
 }
 
-/* Whatever a life served ends with it. A socket that did not listen must be left alone: shut down, it would hand its state
- * on to all it accepts later. */
+/* Whatever a life served ends with it. A socket that did not listen must be left alone: shut down, it would hand its
+ * state on to all it accepts later. */
 static void stop_listening(int fd)
 {
     int listening = 0;
@@ -274,6 +297,7 @@ static int start_life(struct device_power *p)
 {
     fflush(stdout);
     p->shared->boot_id++;
+    p->shared->lives++;
     pid_t parent = getpid(), pid = fork();
     if (pid == 0) {
         /* A power supply that is killed takes the device with it. */
@@ -328,6 +352,7 @@ static int run_command(int argc, char **argv)
     if (!open_network(&power)) return 2;
     power.shared = mmap(NULL, sizeof *power.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (power.shared == MAP_FAILED) return tool_fail(OTTER_ARG, "%s", strerror(errno));
+    power.shared->boot_id = (uint32_t)time(NULL);
     setvbuf(stdout, NULL, _IOLBF, 0);
     struct sigaction off = {.sa_handler = switch_off};
     sigaction(SIGTERM, &off, NULL);

@@ -6,12 +6,15 @@
 #include <stdint.h>
 
 #include "format/chip.h"
+#include "otter/config.h"
 #include "ports/sim/nor.h"
 #include "ports/sim/scenario.h"
 
 struct device_options {
     const char *flash_path, *image_path, *table, *http, *scenario_path, *user, *token;
     const char *hosts[3];
+    uint8_t keys[OTTER_CFG_KEYS][32]; /* trusted ones; if there are any, images must be signed */
+    unsigned key_count;
     const struct otter_chip_info *chip;
     uint16_t chip_revision, efuse_revision;
     uint32_t flash_size;
@@ -22,7 +25,8 @@ struct device_options {
 
 /* What outlives a restart: the flash, and a page that the power supply shares with the device's lives. */
 struct device_shared {
-    uint32_t boot_id;
+    uint32_t boot_id; /* other after each restart, and after the device was switched off */
+    uint32_t lives;
     bool panicked; /* the last life ended in a panic */
 };
 

@@ -13,6 +13,7 @@
 #include "ports/posix/crypto.h"
 #include "ports/posix/http.h"
 #include "ports/sim/bootloader.h"
+#include "ports/sim/settings.h"
 #include "tool/device.h"
 #include "web_page.h"
 
@@ -25,12 +26,13 @@ struct life {
     struct sim_life behaviour;
     struct otter_chip chip;
     struct otter_clock clock;
+    struct sim_settings settings;
     struct otter_device device;
     struct otter_push push;
     uint32_t event; /* last one printed */
     bool restart_due;
     uint32_t restart_at; /* ms */
-    bool confirmed;
+    bool said;
 };
 
 static uint32_t real_ms(void *ctx)
@@ -53,8 +55,10 @@ static int32_t running_offset(void *ctx, uint32_t *off)
 static void reboot_later(void *ctx, uint32_t delay_ms)
 {
     struct life *l = ctx;
+    uint32_t at = real_ms(NULL) + delay_ms;
+    /* The first one asked for stands. */
+    if (!l->restart_due || (int32_t)(at - l->restart_at) < 0) l->restart_at = at;
     l->restart_due = true;
-    l->restart_at = real_ms(NULL) + delay_ms;
 }
 
 /* ---- ROM and boot loader ---- */
@@ -68,9 +72,9 @@ static void print_log(void *ctx, char level, const char *tag, const char *text)
 static void print_rom(const struct life *l)
 {
     const struct device_shared *s = l->power->shared;
-    const char *reason = s->boot_id == 1 ? "rst:0x1 (POWERON)"
-                         : s->panicked   ? "rst:0xc (RTC_SW_CPU_RST)"
-                                         : "rst:0x3 (RTC_SW_SYS_RST)";
+    const char *reason = s->lives == 1 ? "rst:0x1 (POWERON)"
+                         : s->panicked ? "rst:0xc (RTC_SW_CPU_RST)"
+                                       : "rst:0x3 (RTC_SW_SYS_RST)";
     printf("\nESP-ROM:%s (virtual)\n%s,boot:0xc (SPI_FAST_FLASH_BOOT)\n", l->power->options->chip->target, reason);
 }
 
@@ -116,6 +120,14 @@ static void print_events(struct life *l)
     }
 }
 
+static void print_why(struct life *l)
+{
+    char why[OTTER_WHY], name[8];
+    otter_why(&l->device, why);
+    if (l->device.went_back != OTTER_SLOT_NONE && why[0])
+        printf("W (%u) otter: %s was given up: %s\n", real_ms(NULL), otter_slot_name(l->device.went_back, name), why);
+}
+
 static void start_firmware(struct life *l)
 {
     const struct device_options *o = l->power->options;
@@ -128,9 +140,14 @@ static void start_firmware(struct life *l)
                                   .running = running_offset,
                                   .reboot = reboot_later};
     l->clock = (struct otter_clock){NULL, real_ms};
-    struct otter_ports ports = {&l->nor.port, &l->chip, &otter_crypto_psa, &l->clock};
+    struct otter_ports ports = {&l->nor.port, &l->chip, &otter_crypto_psa, &l->clock, NULL};
+    if (sim_settings_open(&l->settings, &l->nor.port, &otter_crypto_psa)) ports.settings = &l->settings.port;
     enum otter_err e = otter_open(&l->device, &ports);
     if (e) printf("E (%u) otter: %s (%s)\n", real_ms(NULL), otter_err_text(e), otter_err_name(e));
+    otter_health_set_policy(&l->device, &(struct otter_health_policy){
+                                            .deadline_ms = l->behaviour.deadline_ms, .network = true, .app = true});
+    if (o->key_count) otter_require_signature(&l->device, o->keys, o->key_count);
+    print_why(l);
     printf("I (%u) app: %s %s runs from %s at 0x%x\n", real_ms(NULL), l->booted.image.desc.project,
            l->booted.image.desc.version, otter_slot_name(l->booted.slot, name), l->booted.offset);
     if (o->no_rollback)
@@ -150,21 +167,20 @@ static void open_door(struct life *l)
 }
 
 /* The firmware's own say on whether it works, by the scenario. */
-static void confirm_when_due(struct life *l)
+static void say_when_due(struct life *l)
 {
-    if (l->confirmed || l->behaviour.behaviour != SIM_HEALTHY) return;
-    if (real_ms(NULL) < l->behaviour.confirm_after_ms) return;
-    l->confirmed = true;
-    enum otter_err e = otter_confirm(&l->device);
-    if (e) printf("W (%u) otter: not confirmed: %s (%s)\n", real_ms(NULL), otter_err_text(e), otter_err_name(e));
+    enum sim_behaviour b = l->behaviour.behaviour;
+    if (l->said || b == SIM_NEVER_CONFIRMS || real_ms(NULL) < l->behaviour.confirm_after_ms) return;
+    l->said = true;
+    otter_health_app(&l->device, b != SIM_UNHEALTHY);
 }
 
 static int serve(struct life *l, struct http_server *http)
 {
     while (!l->restart_due || (int32_t)(l->restart_at - real_ms(NULL)) > 0) {
         if (!http_run(http, TURN_MS)) return DEVICE_PANICKED;
+        say_when_due(l);
         otter_poll(&l->device);
-        confirm_when_due(l);
         print_events(l);
         fflush(stdout);
         if (l->nor.dead) return DEVICE_LOST_POWER;
@@ -181,8 +197,11 @@ static int run_firmware(struct life *l)
     start_firmware(l);
     print_events(l);
     if (l->nor.dead) return DEVICE_LOST_POWER;
+    /* A switch that a cut had undone was made again. */
+    if (l->device.switched) return DEVICE_RESTARTED;
     open_door(l);
     if (listen(l->power->listen_fd, BACKLOG)) return DEVICE_PANICKED;
+    if (l->behaviour.behaviour != SIM_NO_NETWORK) otter_health_network(&l->device);
     struct http_server *http = http_start(&l->push, l->power->listen_fd);
     if (!http) return DEVICE_PANICKED;
     printf("I (%u) otter: listening on %s\n", real_ms(NULL), l->power->url);
@@ -199,7 +218,7 @@ int device_live(struct device_power *p)
     sim_nor_init(&l.nor, p->flash, p->options->flash_size, NULL);
     l.nor.real_time = p->options->real_time;
     /* A planned cut is for the first life. */
-    if (p->shared->boot_id == 1) l.nor.cut = p->options->cut;
+    if (p->shared->lives == 1) l.nor.cut = p->options->cut;
     int end = boot(&l) ? 0 : DEVICE_CANNOT_BOOT;
     if (l.nor.dead) end = DEVICE_LOST_POWER;
     if (!end) {

@@ -1,4 +1,4 @@
-/* otter flash boot: what the boot loader would do with a whole-flash file. */
+/* otter flash, and its boot: what the boot loader would do with a whole-flash file. */
 #define _GNU_SOURCE
 #include <cjson/cJSON.h>
 #include <getopt.h>
@@ -10,6 +10,7 @@
 #include "ports/sim/bootloader.h"
 #include "ports/sim/nor.h"
 #include "tool/commands.h"
+#include "tool/flash.h"
 #include "tool/flash_file.h"
 #include "tool/tool.h"
 
@@ -234,7 +235,12 @@ static int run_boot(int argc, char **argv)
 
 int tool_flash(int argc, char **argv)
 {
-    static const struct tool_command commands[] = {{"boot", run_boot, "what the boot loader would do"},
-                                                   {NULL, NULL, NULL}};
+    static const struct tool_command commands[] = {
+        {"build", tool_flash_build, "put a whole flash together"},
+        {"info", tool_flash_info, "what lies in a flash, and what an update could be"},
+        {"boot", run_boot, "what the boot loader would do"},
+        {"erase", tool_flash_erase, "erase a partition, or all"},
+        {NULL, NULL, NULL},
+    };
     return tool_dispatch(commands, "Usage: otter flash COMMAND [OPTION]...\n\n", argc, argv);
 }

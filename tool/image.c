@@ -1,4 +1,4 @@
-/* otter image info|verify: what an app image is, and whether the boot loader would start it. */
+/* otter image info|verify: what an app image is, whether the boot loader would start it, and who signed it. */
 #define _GNU_SOURCE
 #include <cjson/cJSON.h>
 #include <getopt.h>
@@ -11,6 +11,8 @@
 #include "format/image.h"
 #include "tool/commands.h"
 #include "tool/image_build.h"
+#include "tool/image_sign.h"
+#include "tool/image_trust.h"
 #include "tool/tool.h"
 
 enum { FILE_MAX = 32 * 1024 * 1024, APP_OFFSET = 0x10000 };
@@ -19,8 +21,11 @@ struct request {
     const char *path;
     struct otter_image_rules rules;
     bool json, verify;
+    struct tool_trust trust;
     uint8_t *bytes;
     size_t size;
+    bool judged; /* signatures is filled */
+    struct tool_signatures signatures;
 };
 
 static const char help_text[] =
@@ -33,6 +38,8 @@ static const char help_text[] =
     "  --slot-size SIZE     and to this much room, in bytes, or with K or M behind\n"
     "  --offset N           where in flash it is to lie; segments must be congruent to it [0x10000]\n"
     "  --boot               ask what the boot loader asks beyond that: load addresses that exist\n"
+    "  --key KEY.pem        and to a signature of this key, public or secret; more than one may be given\n"
+    "  --key-digest HEX     the same, by the digest that key-digest prints\n"
     "  --json               print JSON\n"
     "FILE may be - for standard input.\n";
 
@@ -44,7 +51,7 @@ static int print_help(bool verify)
     return 0;
 }
 
-enum { OPT_CHIP = 1, OPT_REV, OPT_EFUSE, OPT_SIZE, OPT_OFFSET, OPT_BOOT, OPT_JSON, OPT_HELP };
+enum { OPT_CHIP = 1, OPT_REV, OPT_EFUSE, OPT_SIZE, OPT_OFFSET, OPT_BOOT, OPT_KEY, OPT_KEY_DIGEST, OPT_JSON, OPT_HELP };
 
 static int take_option(struct request *r, const char *cmd, int option, const char *value)
 {
@@ -61,6 +68,8 @@ static int take_option(struct request *r, const char *cmd, int option, const cha
         return 0;
     case OPT_OFFSET: r->rules.offset = (uint32_t)n; return 0;
     case OPT_BOOT: r->rules.flags |= OTTER_IMAGE_LOADABLE; return 0;
+    case OPT_KEY: return tool_trust_add_key(&r->trust, cmd, value);
+    case OPT_KEY_DIGEST: return tool_trust_add_digest(&r->trust, cmd, value);
     case OPT_JSON: r->json = true; return 0;
     default: return tool_usage_error(cmd, "the command line is wrong");
     }
@@ -68,10 +77,17 @@ static int take_option(struct request *r, const char *cmd, int option, const cha
 
 static int read_options(struct request *r, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"chip", 1, 0, OPT_CHIP},      {"chip-rev", 1, 0, OPT_REV},  {"efuse-blk-rev", 1, 0, OPT_EFUSE},
-        {"slot-size", 1, 0, OPT_SIZE}, {"offset", 1, 0, OPT_OFFSET}, {"boot", 0, 0, OPT_BOOT},
-        {"json", 0, 0, OPT_JSON},      {"help", 0, 0, OPT_HELP},     {0, 0, 0, 0}};
+    static const struct option options[] = {{"chip", 1, 0, OPT_CHIP},
+                                            {"chip-rev", 1, 0, OPT_REV},
+                                            {"efuse-blk-rev", 1, 0, OPT_EFUSE},
+                                            {"slot-size", 1, 0, OPT_SIZE},
+                                            {"offset", 1, 0, OPT_OFFSET},
+                                            {"boot", 0, 0, OPT_BOOT},
+                                            {"key", 1, 0, OPT_KEY},
+                                            {"key-digest", 1, 0, OPT_KEY_DIGEST},
+                                            {"json", 0, 0, OPT_JSON},
+                                            {"help", 0, 0, OPT_HELP},
+                                            {0, 0, 0, 0}};
     const char *cmd = r->verify ? "image verify" : "image info";
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         if (option == OPT_HELP || option == 'h') exit(print_help(r->verify));
@@ -175,6 +191,7 @@ static void print_json(const struct request *r, const struct otter_image_check *
     if (c->facts.has_desc) add_desc(o, &c->facts.desc);
     if (!verdict) add_hex(o, "sha256", c->facts.digest, sizeof c->facts.digest);
     if (!verdict) add_hex(o, "file_sha256", c->facts.file_digest, sizeof c->facts.file_digest);
+    if (r->judged) tool_signatures_json(&r->signatures, o);
     char *text = cJSON_Print(o);
     puts(text);
     free(text);
@@ -229,6 +246,7 @@ static void print_text(const struct request *r, const struct otter_image_check *
     char words[256];
     otter_words_image(verdict, c, words, sizeof words);
     if (!r->verify) print_info(r, c);
+    if (!r->verify && r->judged) tool_signatures_print(&r->signatures, stdout);
     if (verdict)
         fprintf(r->verify ? stderr : stdout, "%s%s: %s (%s)\n", r->verify ? "otter: " : "bad        ", r->path, words,
                 otter_err_name(verdict));
@@ -236,6 +254,16 @@ static void print_text(const struct request *r, const struct otter_image_check *
         printf("%s: good: %s %s for %s, %u bytes\n", r->path, c->facts.has_desc ? c->facts.desc.project : "image",
                c->facts.has_desc ? c->facts.desc.version : "without app descriptor", c->facts.chip->name,
                c->facts.length);
+    if (r->verify && r->judged) tool_signatures_print(&r->signatures, verdict ? stderr : stdout);
+}
+
+/* Signatures are looked at where keys are given, and to show them; an unsigned image is bad only to who gave keys. */
+static enum otter_err judge_signatures(struct request *r, const struct otter_image_facts *f)
+{
+    if (r->verify && !r->trust.count) return OTTER_OK;
+    enum otter_err e = tool_signatures_judge(r->bytes, r->size, f->length, &r->trust, &r->signatures);
+    r->judged = true;
+    return r->trust.count ? e : OTTER_OK;
 }
 
 static int run(int argc, char **argv, bool verify)
@@ -249,6 +277,7 @@ static int run(int argc, char **argv, bool verify)
     otter_image_start(&c, &r.rules, tool_crypto());
     otter_image_feed(&c, r.bytes, r.size);
     enum otter_err verdict = otter_image_end(&c);
+    if (!verdict) verdict = judge_signatures(&r, &c.facts);
     if (r.json)
         print_json(&r, &c, verdict);
     else
@@ -267,6 +296,9 @@ int tool_image(int argc, char **argv)
         {"verify", run_verify, "would the boot loader start it?"},
         {"build", tool_image_build, "ELF to image"},
         {"synth", tool_image_synth, "a small made-up image, for trying things out"},
+        {"keygen", tool_image_keygen, "a secret key for signing"},
+        {"sign", tool_image_sign, "signatures behind an image"},
+        {"key-digest", tool_image_key_digest, "of a key or a signed image, for a device's list"},
         {NULL, NULL, NULL},
     };
     return tool_dispatch(commands, "Usage: otter image COMMAND [OPTION]...\n\n", argc, argv);

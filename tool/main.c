@@ -60,9 +60,10 @@ int main(int argc, char **argv)
 {
     static const struct tool_command commands[] = {
         {"image", tool_image, "app images: info, verify, build"},
+        {"table", tool_table, "partition tables: build, dump, verify"},
         {"otadata", tool_otadata, "which slot would boot, and why"},
         {"nvs", tool_nvs, "NVS partitions: build, dump, get, set, erase"},
-        {"flash", tool_flash, "whole-flash files: what the boot loader would do"},
+        {"flash", tool_flash, "whole-flash files: build, info, boot, erase"},
         {"device", run_device, "the virtual ESP32"},
         {"push", run_push, "upload firmware to a device and wait until it runs"},
         {"version", run_version, "this tool's version"},

@@ -31,7 +31,8 @@ struct request {
 
 struct verdict {
     int active; /* which entry decides; -1 */
-    int slot;   /* -1 factory, -99 none */
+    int index;  /* what the boot loader selects: -1 also for "search all" */
+    int slot;   /* what it tries first: -1 factory, -99 none */
     const char *why;
 };
 
@@ -46,20 +47,22 @@ static struct verdict judge(const struct request *r)
     for (int i = 0; i < 2; i++)
         if (on_trial(r, i)) e[i].state = OTTER_OTA_ABORTED;
     int active = otter_ota_active(e);
-    if (r->slots == 0) return (struct verdict){-1, r->factory ? -1 : -99, "the table has no ota slot"};
+    if (r->slots == 0)
+        return (struct verdict){-1, r->factory ? -1 : 0, r->factory ? -1 : -99, "the table has no ota slot"};
     if (otter_ota_unusable(&e[0]) && otter_ota_unusable(&e[1]))
         return (struct verdict){
-            -1, r->factory ? -1 : 0,
+            -1, r->factory ? -1 : 0, r->factory ? -1 : 0,
             r->factory ? "neither entry may start a slot, so the factory app is taken"
                        : "neither entry may start a slot and there is no factory app, so ota_0 is tried first"};
     if (active < 0)
         return (struct verdict){
-            -1, r->factory ? -1 : 0,
+            -1, -1, r->factory ? -1 : 0,
             r->factory ? "no entry is whole, so the factory app is taken"
                        : "no entry is whole and there is no factory app, so all slots are tried from ota_0 on"};
     bool both = otter_ota_valid(&e[0]) && otter_ota_valid(&e[1]);
+    int slot = (int)otter_ota_slot(e[active].seq, (unsigned)r->slots);
     return (struct verdict){
-        active, (int)otter_ota_slot(e[active].seq, (unsigned)r->slots),
+        active, slot, slot,
         both ? "both entries are good; the higher sequence number decides" : "it is the only good entry"};
 }
 
@@ -122,7 +125,7 @@ static void print_json(const struct request *r, const struct verdict *v)
     for (int i = 0; i < 2; i++) cJSON_AddItemToArray(entries, entry_json(r, i));
     slot_name(v->slot, name);
     cJSON_AddNumberToObject(o, "active_entry", v->active);
-    cJSON_AddNumberToObject(o, "selected_index", v->slot);
+    cJSON_AddNumberToObject(o, "selected_index", v->index);
     cJSON_AddStringToObject(o, "slot", name);
     cJSON_AddStringToObject(o, "why", v->why);
     char *text = cJSON_Print(o);

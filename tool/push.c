@@ -31,7 +31,15 @@ static const char help_text[] =
     "back,\n"
     "6 no connection.\n";
 
-enum { IMAGE_MAX = 32 * 1024 * 1024, CONNECT_S = 10, POLL_MS = 250, REPLY_MAX = 1 << 20, BAR = 32 };
+enum {
+    IMAGE_MAX = 32 * 1024 * 1024,
+    CONNECT_S = 10,
+    POLL_MS = 250,
+    REPLY_MAX = 1 << 20,
+    BAR = 32,
+    RETRIES = 5,
+    BROKEN = -1
+};
 
 struct push {
     const char *image_path, *url, *user, *token;
@@ -41,6 +49,7 @@ struct push {
     size_t size;
     struct otter_image_check check;
     char sha256[65];
+    size_t from; /* first byte to send: the device has what is before */
     /* the device before the update */
     double boot_id;
     bool rollback;
@@ -173,6 +182,16 @@ static int no_answer(const struct push *p, long status)
     return tool_fail(OTTER_CONNECT, "%s answers %ld; is it an Otter device?", p->url, status);
 }
 
+/* An update of this very file that was cut goes on where it stood. */
+static void find_resume(struct push *p, const cJSON *resume)
+{
+    char sha256[65];
+    p->from = 0;
+    copy_string(resume, "sha256", sha256, sizeof sha256);
+    double wanted = number_in(resume, "wanted");
+    if (strcmp(sha256, p->sha256) == 0 && wanted > 0 && wanted < (double)p->size) p->from = (size_t)wanted;
+}
+
 static int meet_device(struct push *p)
 {
     long http;
@@ -186,6 +205,7 @@ static int meet_device(struct push *p)
     copy_string(running, "version", p->old_version, sizeof p->old_version);
     copy_string(running, "slot", p->old_slot, sizeof p->old_slot);
     int bad = judge_device(p, status);
+    find_resume(p, cJSON_GetObjectItem(status, "resume"));
     cJSON_Delete(status);
     return bad;
 }
@@ -262,16 +282,19 @@ static size_t take_header(char *data, size_t size, size_t n, void *ctx)
 
 static CURL *start_upload(struct upload *u, struct curl_slist **headers)
 {
-    char digest[96];
+    char digest[96], range[80];
+    const struct push *p = u->push;
     CURL *c = request(u->push, "/api/v1/firmware/upload", take_upload_reply, u);
     if (!c) return NULL;
     snprintf(digest, sizeof digest, "X-Firmware-SHA256: %s", u->push->sha256);
     *headers = curl_slist_append(NULL, digest);
     *headers = curl_slist_append(*headers, "Accept: application/json");
     *headers = curl_slist_append(*headers, "Content-Type: application/octet-stream");
+    snprintf(range, sizeof range, "Content-Range: bytes %zu-%zu/%zu", p->from, p->size - 1, p->size);
+    if (p->from) *headers = curl_slist_append(*headers, range);
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, *headers);
-    curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)u->push->size);
-    curl_easy_setopt(c, CURLOPT_POSTFIELDS, u->push->image);
+    curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(p->size - p->from));
+    curl_easy_setopt(c, CURLOPT_POSTFIELDS, p->image + p->from);
     curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, take_header);
     curl_easy_setopt(c, CURLOPT_HEADERDATA, u);
     /* A device that takes nothing for so long has died. */
@@ -318,7 +341,10 @@ static int upload_refused(const struct push *p, const struct upload *u, long htt
 static int upload_outcome(struct push *p, struct upload *u, CURLcode code, long http)
 {
     if (p->bar) fputc('\n', stderr);
-    if (code) return tool_fail(OTTER_RECEIVE, "%s: %s (receive_failed)", p->url, curl_easy_strerror(code));
+    if (code) {
+        fprintf(stderr, "otter: %s: %s\n", p->url, curl_easy_strerror(code));
+        return BROKEN;
+    }
     return http == 200 ? 0 : upload_refused(p, u, http);
 }
 
@@ -348,6 +374,65 @@ static int upload(struct push *p, bool *current)
     return status;
 }
 
+/* ---- after a broken connection ---- */
+
+static void pause_ms(long ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&t, NULL);
+}
+
+enum again { GONE, BUSY, GO_ON, FINISHED };
+
+/* What has become of the update? Its reply may have been lost, or the device may have lost power. */
+static enum again look_again(struct push *p)
+{
+    long http;
+    char slot[8], state[16];
+    enum again found = GO_ON;
+    cJSON *status = get_status(p, &http), *running = cJSON_GetObjectItem(status, "running");
+    if (!running) return cJSON_Delete(status), GONE;
+    copy_string(running, "slot", slot, sizeof slot);
+    copy_string(cJSON_GetObjectItem(status, "update"), "state", state, sizeof state);
+    if (strcmp(state, "receiving") == 0 || strcmp(state, "verifying") == 0) found = BUSY;
+    if (strcmp(state, "done") == 0 || strcmp(slot, p->target) == 0) found = FINISHED;
+    if (found == GO_ON) {
+        p->boot_id = number_in(status, "boot_id");
+        find_resume(p, cJSON_GetObjectItem(status, "resume"));
+    }
+    cJSON_Delete(status);
+    return found;
+}
+
+static enum again wait_for_device(struct push *p)
+{
+    struct timespec start;
+    enum again found = GONE;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    while ((found == GONE || found == BUSY) && seconds_since(&start) < (double)p->timeout_s) {
+        pause_ms(POLL_MS);
+        found = look_again(p);
+    }
+    return found;
+}
+
+/* The upload, and after a broken connection what the device has not got by then. */
+static int upload_all(struct push *p, bool *current)
+{
+    int status = upload(p, current);
+    for (int i = 0; status == BROKEN && i < RETRIES; i++) {
+        enum again found = wait_for_device(p);
+        if (found == FINISHED) return 0;
+        if (found != GO_ON) break;
+        fprintf(stderr, "otter: going on at byte %zu of %zu\n", p->from, p->size);
+        status = upload(p, current);
+    }
+    return status == BROKEN
+               ? tool_fail(OTTER_RECEIVE, "%s: the connection broke and the update could not go on (receive_failed)",
+                           p->url)
+               : status;
+}
+
 /* ---- after ---- */
 
 enum outcome { WAITING, CONFIRMED, WENT_BACK };
@@ -362,12 +447,6 @@ static enum outcome look(struct push *p, const cJSON *status)
     if (strcmp(p->slot, p->target) != 0) return WENT_BACK;
     if (strcmp(p->state, "valid") == 0) return CONFIRMED;
     return p->rollback ? WAITING : CONFIRMED;
-}
-
-static void pause_ms(long ms)
-{
-    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
-    nanosleep(&t, NULL);
 }
 
 static enum outcome wait_for_restart(struct push *p)
@@ -430,7 +509,7 @@ static int push(struct push *p)
     bool current = false;
     int status = judge_image(p);
     if (!status) status = meet_device(p);
-    if (!status) status = upload(p, &current);
+    if (!status) status = upload_all(p, &current);
     if (status) return status;
     snprintf(p->version, sizeof p->version, "%s", current ? p->old_version : p->check.facts.desc.version);
     snprintf(p->slot, sizeof p->slot, "%s", current ? p->old_slot : p->target);

@@ -27,9 +27,22 @@
 #define OTTER_CFG_TABLE_OFFSET 0x8000
 #endif
 
+/* Keys that signed images may be signed with, from the app and from the settings together. 1 to 8. */
+#ifndef OTTER_CFG_KEYS
+#define OTTER_CFG_KEYS 3
+#endif
+
+/* Firmware that was rolled back is remembered by its SHA-256, so that no door tries it again by itself: the last so
+ * many. 1 to 16. */
+#ifndef OTTER_CFG_BANNED
+#define OTTER_CFG_BANNED 4
+#endif
+
 _Static_assert(OTTER_CFG_HASH_STATE >= 64 && OTTER_CFG_HASH_STATE <= 1024, "OTTER_CFG_HASH_STATE");
 _Static_assert(OTTER_CFG_EVENTS >= 8 && OTTER_CFG_EVENTS <= 256, "OTTER_CFG_EVENTS");
 _Static_assert(OTTER_CFG_IDLE_MS >= 1000 && OTTER_CFG_IDLE_MS <= 3600000, "OTTER_CFG_IDLE_MS");
+_Static_assert(OTTER_CFG_KEYS >= 1 && OTTER_CFG_KEYS <= 8, "OTTER_CFG_KEYS");
+_Static_assert(OTTER_CFG_BANNED >= 1 && OTTER_CFG_BANNED <= 16, "OTTER_CFG_BANNED");
 _Static_assert(OTTER_CFG_TABLE_OFFSET % 4096 == 0, "OTTER_CFG_TABLE_OFFSET");
 
 #endif

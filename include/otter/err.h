@@ -17,6 +17,7 @@
     X(BUSY, -12, "busy", 409, 4, "Another update is under way; wait until it has ended.")                              \
     X(IDLE, -13, "idle_timeout", 522, 6, "No bytes came for too long; the update was given up.")                       \
     X(ABORTED, -14, "aborted", 522, 6, "The update was broken off before its end.")                                    \
+    X(OFFSET, -15, "wrong_offset", 409, 4, "The bytes do not begin where the device wants them; ask its status.")      \
     X(EMPTY, -20, "empty", 523, 3, "The file is empty; choose an app image (.bin).")                                   \
     X(TRUNCATED, -21, "truncated", 523, 3, "The image ends before its own length; transfer it again.")                 \
     X(MAGIC, -22, "bad_magic", 523, 3, "This is not an ESP32 app image: its first byte is not 0xE9.")                  \
@@ -44,6 +45,14 @@
       "The image's secure version is below the one burnt into this chip.")                                             \
     X(DIGEST, -43, "wrong_digest", 523, 3, "The file's SHA-256 is not the one that was announced.")                    \
     X(SIZE, -44, "wrong_size", 522, 6, "Other than the announced number of bytes came.")                               \
+    X(UNSIGNED, -45, "unsigned", 523, 4,                                                                               \
+      "There is no signature behind the image, and only signed ones are taken; sign it with a trusted key.")           \
+    X(SIGNATURE, -46, "bad_signature", 523, 4,                                                                         \
+      "The signature behind the image is damaged or not of this image; sign it anew and transfer it again.")           \
+    X(UNTRUSTED_KEY, -47, "untrusted_key", 523, 4,                                                                     \
+      "The image is signed, but with none of the trusted keys; sign it with one of them.")                             \
+    X(BANNED, -48, "rolled_back_before", 409, 4,                                                                       \
+      "This image was rolled back once; it is not taken again unless a person asks for it.")                           \
     X(FLASH_READ, -50, "flash_read", 521, 5, "Reading the flash failed.")                                              \
     X(FLASH_WRITE, -51, "flash_write", 521, 5, "Writing the flash failed.")                                            \
     X(FLASH_ERASE, -52, "flash_erase", 521, 5, "Erasing the flash failed.")                                            \
@@ -71,6 +80,9 @@
     X(MULTIPART, -74, "bad_multipart", 400, 3, "The form data holds no file, or is broken.")                           \
     X(NOT_FOUND, -75, "not_found", 404, 6, "There is nothing at this path.")                                           \
     X(METHOD, -76, "method_not_allowed", 405, 6, "This path does not take that method.")                               \
+    X(RANGE, -80, "bad_content_range", 400, 2,                                                                         \
+      "Content-Range must be \"bytes FIRST-LAST/SIZE\" up to the file's end, with X-Firmware-SHA256 of the whole "     \
+      "file.")                                                                                                         \
     X(CONNECT, -77, "connection_failed", 502, 6, "The device could not be reached.")                                   \
     X(ROLLED_BACK, -78, "rolled_back", 500, 5, "The device went back to its previous firmware.")                       \
     X(NO_CONFIRM, -79, "not_confirmed", 500, 5, "The new firmware did not confirm in time.")                           \

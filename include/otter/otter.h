@@ -18,6 +18,8 @@
 #include "otter/port.h"
 
 /* Slots by the boot loader's own numbers: 0 to 15 are ota_0 to ota_15. */
+enum { OTTER_SCHEMA = 1 /* of what the engine keeps in the settings */, OTTER_WHY = 64 };
+
 enum { OTTER_SLOT_FACTORY = -1, OTTER_SLOT_TEST = -2, OTTER_SLOT_NONE = -99 };
 
 enum {
@@ -26,12 +28,13 @@ enum {
     OTTER_HEAD = 32           /* bytes of an image that are written last */
 };
 
-/* What the device brings; all four must outlive the device. */
+/* What the device brings; all must outlive the device. */
 struct otter_ports {
     const struct otter_flash *flash;
     const struct otter_chip *chip;
     const struct otter_crypto *crypto;
     const struct otter_clock *clock;
+    const struct otter_settings *settings; /* NULL: updates cannot be resumed, and no reason is kept of a roll back */
 };
 
 struct otter_slot {
@@ -42,6 +45,43 @@ struct otter_slots {
     struct otter_slot ota[OTTER_OTA_SLOTS];
     struct otter_slot factory, test, otadata;
     uint8_t ota_rows; /* ota rows in the table, which is what sequence numbers count in */
+};
+
+/* What is remembered of an update across restarts. */
+struct otter_record {
+    uint8_t phase; /* enum otter_record_phase; 0: none */
+    int8_t slot;
+    bool retried;       /* the switch has been made a second time */
+    uint32_t size;      /* bytes of the file */
+    uint32_t progress;  /* bytes of it in flash, as the settings have it */
+    uint32_t writes;    /* to the settings, for this update since start */
+    uint8_t sha256[32]; /* of the file; zeros while it is not known */
+    uint8_t head[OTTER_HEAD];
+    char version[32];
+};
+
+/* When firmware on trial counts as healthy. The settings overrule it: u32 "trial_up_ms", "trial_net", "trial_app" and
+ * "trial_end_ms" in namespace "otter". */
+struct otter_health_policy {
+    uint32_t uptime_ms;   /* it has been up for so long */
+    uint32_t deadline_ms; /* or is rolled back after so long; 0: never */
+    bool network;         /* and has reached the network: otter_health_network() */
+    bool app;             /* and its own check has said so: otter_health_app() */
+};
+enum { OTTER_TRIAL_UPTIME_MS = 10000, OTTER_TRIAL_DEADLINE_MS = 300000 };
+
+struct otter_health {
+    struct otter_health_policy policy;
+    uint32_t since_ms;
+    bool on_trial, network_seen, app_said, app_works;
+};
+
+/* Which signatures are asked for. The settings add to it: u32 "signed" (not 0: only signed images) and blob "keys" (32
+ * bytes each) in namespace "otter". */
+struct otter_signing {
+    bool required; /* an image without a signature by one of the keys is refused */
+    uint8_t count;
+    uint8_t keys[OTTER_CFG_KEYS][32]; /* SHA-256 of each, as burnt into eFuse */
 };
 
 struct otter_session;
@@ -56,23 +96,29 @@ struct otter_device {
     int8_t running;                         /* slot, OTTER_SLOT_NONE if the table names none there */
     int8_t went_back;                       /* slot whose firmware was given up, found at start; OTTER_SLOT_NONE */
     bool switched;                          /* otadata has been changed: only a restart is left to do */
+    struct otter_record record;
+    struct otter_health health;
+    struct otter_signing signing;
 };
 
 /* What a door knows of an image before its bytes come. Zero it, then fill in what is known. */
 struct otter_offer {
     const char *door; /* static name; for events and for who is told "busy" */
     uint32_t size;    /* bytes of the file; 0: not known */
+    uint32_t offset;  /* of the first byte that comes: 0, or what otter_resume_offset() says */
     bool has_sha256;
     uint8_t sha256[32];  /* of the whole file */
     const char *version; /* NULL: not announced; must stay until otter_finish() is done */
     bool any_project;    /* take another project's image too */
     bool again;          /* take the image that runs already, too */
+    bool automatic;      /* nobody asked for it: an image that was rolled back is not tried again */
 };
 
 enum otter_session_step {
     OTTER_STEP_CLOSED, /* never opened, refused, broken off, or done */
     OTTER_STEP_RECEIVING,
     OTTER_STEP_VERIFYING,
+    OTTER_STEP_COMPARING, /* with the running image, where neither has a SHA-256 appended */
     OTTER_STEP_HEADER,
     OTTER_STEP_SWITCH,
     OTTER_STEP_DONE
@@ -100,7 +146,9 @@ struct otter_session {
     int32_t detail;      /* the driver's own code with it */
     uint8_t step;        /* enum otter_session_step */
     int8_t slot;         /* where it goes */
-    bool accepted;       /* the first 288 bytes have been judged good */
+    bool judged;         /* the first 288 bytes have been judged good */
+    bool signature_good; /* a signature by a trusted key was found */
+    bool accepted;       /* the slot has been touched */
     uint32_t received;   /* bytes taken */
     uint32_t written;    /* bytes in flash */
     uint32_t read_back;  /* bytes verified */
@@ -113,12 +161,18 @@ struct otter_session {
 };
 _Static_assert(sizeof(struct otter_session) <= OTTER_SESSION_MAX, "a session takes at most 8 KiB");
 
-/* Reads table, otadata and the running image, and mends what a cut or a roll back left: the header of firmware that was
- * given up is made unstartable (one write). ports is copied. Without a usable table or running slot the error says why;
- * status calls then still work as far as they can. */
+/* Reads table, otadata, the running image and the update record, and mends what a cut or a roll back left: the header
+ * of firmware that was given up is made unstartable (one write); a switch that a cut has undone without a mark is made
+ * again, once: then d->switched is set, and the device is to restart. ports is copied. Without a usable table or
+ * running slot the error says why; status calls then still work as far as they can. */
 enum otter_err otter_open(struct otter_device *d, const struct otter_ports *ports);
 
-/* To be called now and then (every second is plenty): ends a session into which nothing comes any more. */
+/* Only images signed with one of these keys are taken from now on. To be called after otter_open(); keys beyond
+ * OTTER_CFG_KEYS, those of the settings included, are OTTER_ARG. */
+enum otter_err otter_require_signature(struct otter_device *d, const uint8_t (*key_digests)[32], unsigned count);
+
+/* To be called now and then (every second is plenty): ends a session into which nothing comes any more, and confirms
+ * firmware on trial or rolls it back, by the health policy. */
 void otter_poll(struct otter_device *d);
 
 /* ---- one update ---- */
@@ -127,6 +181,9 @@ void otter_poll(struct otter_device *d);
  * is due, OTTER_UNCONFIRMED while the running firmware is on trial (the spare slot is then its way back),
  * OTTER_TOO_BIG, OTTER_NO_SLOT, OTTER_NO_OTADATA. offer is copied, but for the strings it points to. */
 enum otter_err otter_begin(struct otter_session *s, struct otter_device *d, const struct otter_offer *offer);
+
+/* From which byte on an update with this size and SHA-256 would go on after a cut; 0 if it would begin anew. */
+uint32_t otter_resume_offset(const struct otter_device *d, const struct otter_offer *offer);
 
 /* The next byte offset that is wanted. */
 uint32_t otter_want(const struct otter_session *s);
@@ -151,8 +208,19 @@ void otter_abort(struct otter_session *s);
 enum otter_err otter_confirm(struct otter_device *d);
 
 /* Gives the running firmware up: verifies the previous one, then marks the running slot invalid (erases and writes one
- * otadata sector). The previous one starts at the next restart. OTTER_NO_PREVIOUS if there is none that verifies. */
-enum otter_err otter_rollback(struct otter_device *d);
+ * otadata sector). The previous one starts at the next restart, and can tell why (at most 63 characters).
+ * OTTER_NO_PREVIOUS if there is none that verifies. */
+enum otter_err otter_rollback(struct otter_device *d, const char *why);
+
+/* Why firmware was given up last; empty if that is not known. */
+void otter_why(struct otter_device *d, char out[OTTER_WHY]);
+
+/* What the health policy waits for, told by the device: the network has been reached; the app's own check has a
+ * verdict. */
+void otter_health_network(struct otter_device *d);
+void otter_health_app(struct otter_device *d, bool works);
+/* Instead of: up for 10 s, network reached, within 5 minutes. To be called after otter_open(). */
+void otter_health_set_policy(struct otter_device *d, const struct otter_health_policy *policy);
 
 /* ---- what is ---- */
 

@@ -55,6 +55,19 @@ struct otter_hash {
     } state;
 };
 
+enum otter_sign_alg {
+    OTTER_SIGN_RSA3072_PSS, /* MGF1 with SHA-256, salt of 32 bytes */
+    OTTER_SIGN_ECDSA_P256
+};
+
+enum { OTTER_RSA3072 = 384, OTTER_P256 = 32 }; /* bytes of a number */
+
+/* A public key as it lies in a signature block: every number little-endian, in memory of the caller's.
+ * RSA: modulus, 384 bytes (its top bit is set), then exponent, 4 bytes. ECDSA: the point's x, 32 bytes, then y, 32. */
+struct otter_public_key {
+    const uint8_t *bytes;
+};
+
 struct otter_crypto {
     void *ctx;
     int32_t (*hash_start)(void *ctx, struct otter_hash *h, enum otter_hash_alg alg);
@@ -65,6 +78,24 @@ struct otter_crypto {
     int32_t (*hash_clone)(void *ctx, const struct otter_hash *h, struct otter_hash *copy);
     /* Ends an operation without a result; allowed on one that has ended, not on one never started. */
     void (*hash_abort)(void *ctx, struct otter_hash *h);
+    /* Is signature that of this key over this SHA-256? It is little-endian like the key: RSA 384 bytes; ECDSA r, 32,
+     * then s, 32. A key or signature that is no number of its kind is answered with false, not with an error. */
+    int32_t (*verify)(void *ctx, enum otter_sign_alg alg, const struct otter_public_key *key, const uint8_t digest[32],
+                      const uint8_t *signature, bool *good);
+};
+
+enum otter_setting { OTTER_SETTING_U32, OTTER_SETTING_STRING, OTTER_SETTING_BLOB };
+
+/* Short values that outlive a restart, by namespace and key (1 to 15 characters each): NVS on the chip, the same format
+ * on Linux. What set() has returned 0 for is in flash; a cut leaves the old value or the new one. */
+struct otter_settings {
+    void *ctx;
+    /* *size: room at out; then the value's bytes (a string's NUL included), 0 if there is no such value. */
+    int32_t (*get)(void *ctx, const char *ns, const char *key, enum otter_setting kind, void *out, size_t *size);
+    /* U32: data points to a uint32_t. STRING: size counts the NUL. */
+    int32_t (*set)(void *ctx, const char *ns, const char *key, enum otter_setting kind, const void *data, size_t size);
+    /* 0 also if there is none. */
+    int32_t (*erase)(void *ctx, const char *ns, const char *key);
 };
 
 /* Milliseconds since start, wrapping at 2^32. */

@@ -1,10 +1,12 @@
 /* otter_crypto over OpenSSL's plain hash functions, for the tool: no provider is fetched, so a command starts at once.
- * Linked statically; knows nothing but hashes. */
+ * Linked statically; signatures, which do fetch one, lie in sign_openssl.c. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "ports/posix/crypto.h"
 
 #include <openssl/md5.h>
 #include <openssl/sha.h>
+
+#include "ports/posix/sign_openssl.h"
 
 struct state {
     enum otter_hash_alg alg;
@@ -52,4 +54,5 @@ static void hash_abort(void *ctx, struct otter_hash *h)
     (void)h;
 }
 
-const struct otter_crypto otter_crypto_openssl = {NULL, hash_start, hash_update, hash_finish, hash_clone, hash_abort};
+const struct otter_crypto otter_crypto_openssl = {NULL,       hash_start, hash_update,         hash_finish,
+                                                  hash_clone, hash_abort, otter_openssl_verify};

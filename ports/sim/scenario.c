@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const behaviours[] = {"healthy", "crash_at_boot", "never_confirms"};
+static const char *const behaviours[] = {"healthy", "crash_at_boot", "never_confirms", "no_network", "unhealthy"};
+
+static const struct sim_life healthy = {
+    .behaviour = SIM_HEALTHY, .confirm_after_ms = SIM_CONFIRM_AFTER_MS, .deadline_ms = SIM_DEADLINE_MS};
 
 static bool read_behaviour(const cJSON *text, enum sim_behaviour *out)
 {
@@ -28,14 +31,16 @@ static bool read_delay(const cJSON *number, uint32_t *out)
 
 static const char *read_row(const cJSON *entry, struct sim_life *life)
 {
-    *life = (struct sim_life){.behaviour = SIM_HEALTHY, .confirm_after_ms = SIM_CONFIRM_AFTER_MS};
+    *life = healthy;
     if (strlen(entry->string) >= sizeof life->version) return "a version has at most 32 characters";
     strcpy(life->version, entry->string);
     if (!cJSON_IsObject(entry)) return "a version's value is an object";
     if (!read_behaviour(cJSON_GetObjectItem(entry, "behaviour"), &life->behaviour))
-        return "\"behaviour\" is healthy, crash_at_boot or never_confirms";
+        return "\"behaviour\" is healthy, crash_at_boot, never_confirms, no_network or unhealthy";
     if (!read_delay(cJSON_GetObjectItem(entry, "confirm_after_ms"), &life->confirm_after_ms))
         return "\"confirm_after_ms\" is a number from 0 to 3600000";
+    if (!read_delay(cJSON_GetObjectItem(entry, "deadline_ms"), &life->deadline_ms))
+        return "\"deadline_ms\" is a number from 0 to 3600000";
     return NULL;
 }
 
@@ -64,7 +69,7 @@ bool sim_scenario_read(struct sim_scenario *s, const char *text, char *why, size
 
 struct sim_life sim_scenario_find(const struct sim_scenario *s, const char *version)
 {
-    struct sim_life other = {.behaviour = SIM_HEALTHY, .confirm_after_ms = SIM_CONFIRM_AFTER_MS};
+    struct sim_life other = healthy;
     for (unsigned i = 0; i < s->rows; i++) {
         if (strcmp(s->row[i].version, version) == 0) return s->row[i];
         if (strcmp(s->row[i].version, "*") == 0) other = s->row[i];

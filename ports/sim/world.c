@@ -19,7 +19,8 @@ static int32_t running(void *ctx, uint32_t *off)
 static void reboot(void *ctx, uint32_t delay_ms)
 {
     struct sim_world *w = ctx;
-    w->reboot_ms = delay_ms;
+    (void)delay_ms;
+    w->rebooted = true;
 }
 
 void sim_world_init(struct sim_world *w, uint8_t *bytes, uint32_t size, const struct otter_crypto *crypto)
@@ -40,11 +41,12 @@ bool sim_world_start(struct sim_world *w, enum otter_err *err)
                          .chip_revision = w->chip.revision,
                          .efuse_revision = w->chip.efuse_revision,
                          .rollback = w->chip.rollback};
-    struct otter_ports ports = {&w->nor.port, &w->chip, w->crypto, &w->clock};
-    w->reboot_ms = 0;
+    struct otter_ports ports = {&w->nor.port, &w->chip, w->crypto, &w->clock, NULL};
+    w->rebooted = false;
     memset(&w->device, 0, sizeof w->device);
     memset(&w->session, 0, sizeof w->session);
     if (!sim_boot(&b, &w->booted)) return false;
+    if (!w->no_settings && sim_settings_open(&w->settings, &w->nor.port, w->crypto)) ports.settings = &w->settings.port;
     *err = otter_open(&w->device, &ports);
     return !w->nor.dead;
 }

@@ -10,17 +10,20 @@
 #include "otter/otter.h"
 #include "ports/sim/bootloader.h"
 #include "ports/sim/nor.h"
+#include "ports/sim/settings.h"
 
 struct sim_world {
     struct sim_nor nor;
     const struct otter_crypto *crypto;
     struct otter_chip chip;
     struct otter_clock clock;
+    struct sim_settings settings;
+    bool no_settings; /* the device has none */
     struct sim_boot_result booted;
     struct otter_device device;
     struct otter_session session;
-    uint32_t reboot_ms; /* what the engine's user asked for; 0: no restart */
-    uint32_t more_ms;   /* time that passes without flash operations */
+    bool rebooted;    /* a restart was asked for */
+    uint32_t more_ms; /* time that passes without flash operations */
 };
 
 /* bytes: the flash, size of them, the caller's. The boot loader rolls back; change chip.rollback to have it otherwise.

@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(flash + REST, data + table, rest < FLASH - REST ? rest : FLASH - REST);
     sim_world_init(&world, flash, sizeof flash, &otter_crypto_openssl);
     sim_world_start(&world, &e);
-    ports = (struct otter_ports){&world.nor.port, &world.chip, &otter_crypto_openssl, &world.clock};
+    ports = (struct otter_ports){&world.nor.port, &world.chip, &otter_crypto_openssl, &world.clock, NULL};
     world.booted.offset = 0x10000;
     otter_open(&world.device, &ports);
     memcpy(opened, flash, sizeof flash);
@@ -32,6 +32,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned i = 0; otter_slot_at(&world.device, i, &slot); i++) HOLDS(slot.region.size <= FLASH);
     HOLDS(sim_world_push(&world, NULL, (const uint8_t *)"\xE9junk", 5, 5) < 0);
     HOLDS(memcmp(opened, flash, sizeof flash) == 0);
-    if (otter_confirm(&world.device) == OTTER_OK) otter_rollback(&world.device);
+    if (otter_confirm(&world.device) == OTTER_OK) otter_rollback(&world.device, "fuzz");
     return 0;
 }
