@@ -1,11 +1,13 @@
 /* What the engine keeps across restarts: an update that was cut goes on, a switch that was undone is made again, a roll
  * back has a reason, and is not repeated by itself; firmware on trial is judged by the policy. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "format/bytes.h"
 #include "ports/posix/crypto.h"
 #include "tests/fixture.h"
+#include "tests/vectors.h"
 
 static struct fixture_image old_image, new_image;
 static uint8_t flash[FIXTURE_FLASH], before[FIXTURE_FLASH];
@@ -171,6 +173,21 @@ static void resumes_after_every_cut(void **state)
         cuts++;
     }
     assert_true(cuts > 100 && resumed > cuts / 2);
+}
+
+/* The record as docs/SPEC.md shows it. */
+static void the_record_is_as_specified(void **state)
+{
+    (void)state;
+    uint8_t raw[200];
+    size_t size = sizeof raw, expected_size;
+    uint8_t *expected = vector_file("otter", "update_record.bin", &expected_size);
+    assert_int_equal(feed_to(5000), OTTER_OK);
+    const struct otter_settings *s = &world.settings.port;
+    assert_int_equal(s->get(s->ctx, "otter", "update", OTTER_SETTING_BLOB, raw, &size), 0);
+    assert_int_equal(size, expected_size);
+    assert_memory_equal(raw, expected, size);
+    free(expected);
 }
 
 static void a_newer_schema_is_left_alone(void **state)
@@ -412,6 +429,7 @@ int main(void)
         TEST(kept_first_sector_then_cut),
         TEST(at_most_one_write_a_block),
         TEST(resumes_after_every_cut),
+        TEST(the_record_is_as_specified),
         TEST(a_newer_schema_is_left_alone),
         TEST(full_settings_cost_no_update),
         TEST(an_undone_switch_is_made_again_once),

@@ -170,6 +170,30 @@ static void add_header(cJSON *o, const struct otter_image_facts *f)
     cJSON_AddBoolToObject(o, "hash_appended", f->hash_appended != 0);
 }
 
+/* Some updaters put a signature of 512 bytes in front of the image. */
+static bool signature_in_front(const struct request *r)
+{
+    enum { FRONT = 512 };
+    struct otter_image_check c;
+    if (r->size <= FRONT) return false;
+    otter_image_start(&c, &r->rules, NULL);
+    otter_image_feed(&c, r->bytes + FRONT, r->size - FRONT);
+    return otter_image_end(&c) == OTTER_OK;
+}
+
+/* What is odd about an image that the verdict does not tell; NULL. */
+static const char *note_of(const struct request *r, const struct otter_image_check *c, enum otter_err verdict)
+{
+    const struct otter_image_facts *f = &c->facts;
+    if (verdict == OTTER_MAGIC && signature_in_front(r))
+        return "the image begins at byte 512, behind what looks like another updater's signature; take these bytes off";
+    if (verdict) return NULL;
+    if (f->has_desc && strcmp(f->desc.project, "arduino-lib-builder") == 0)
+        return "project and version are those of the framework's build, not of the app; only the SHA-256 tells such images "
+               "apart";
+    return f->hash_appended ? NULL : "no SHA-256 is appended: only the checksum guards it";
+}
+
 static void print_json(const struct request *r, const struct otter_image_check *c, enum otter_err verdict)
 {
     char words[256];
@@ -186,6 +210,8 @@ static void print_json(const struct request *r, const struct otter_image_check *
     }
     snprintf(words, sizeof words, "0x%x", (unsigned)otter_image_esp_err(verdict));
     cJSON_AddStringToObject(o, "esp_err", words);
+    const char *note = note_of(r, c, verdict);
+    cJSON_AddItemToObject(o, "note", note ? cJSON_CreateString(note) : cJSON_CreateNull());
     if (c->offset >= OTTER_IMAGE_HEADER) add_header(o, &c->facts);
     add_segments(o, &c->facts);
     if (c->facts.has_desc) add_desc(o, &c->facts.desc);
@@ -255,6 +281,8 @@ static void print_text(const struct request *r, const struct otter_image_check *
                c->facts.has_desc ? c->facts.desc.version : "without app descriptor", c->facts.chip->name,
                c->facts.length);
     if (r->verify && r->judged) tool_signatures_print(&r->signatures, verdict ? stderr : stdout);
+    const char *note = note_of(r, c, verdict);
+    if (note) fprintf(r->verify ? stderr : stdout, "%s%s\n", r->verify ? "otter: " : "note       ", note);
 }
 
 /* Signatures are looked at where keys are given, and to show them; an unsigned image is bad only to who gave keys. */

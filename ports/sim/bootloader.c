@@ -120,8 +120,10 @@ static bool load_table(struct boot *t)
 
 /* ---- images ---- */
 
+/* NULL: the table has no such one. Rows that repeat a subtype count, so numbers can go beyond the 16 there are. */
 static const struct app *app_of(const struct boot *t, int index)
 {
+    if (index >= OTTER_OTA_SLOTS) return NULL;
     const struct app *a = index == FACTORY ? &t->factory : index == TEST ? &t->test : &t->ota[index];
     return a->size ? a : NULL;
 }

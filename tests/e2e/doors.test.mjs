@@ -730,7 +730,7 @@ describe('after the upload', { concurrency: 6 }, () => {
             ['never_confirms', /own check did not say/]]) {
             const d = await veteran({ scenario: { '1.2.0': { behaviour, confirm_after_ms: 300, deadline_ms: 1500 }, ...ANY } });
             assert.equal((await d.upload(v12)).status, 200);
-            const s = await d.seen('back', x => x.boot_id >= 4 && x.running.version === '1.1.0');
+            const s = await d.seen('back', x => x.went_back && x.running.version === '1.1.0');
             assert.equal(s.went_back.version, '1.2.0');
             assert.match(s.went_back.why, why);
         }

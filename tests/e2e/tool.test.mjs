@@ -165,6 +165,23 @@ test('otadata explain agrees, from the flash and from otadata alone', async () =
     assert.ok(seen > 100, `${seen}`);
 });
 
+test('images as they are met', async () => {
+    const plain = fs.readFileSync(await bench.image('1.0.0', { project: 'arduino-lib-builder' }));
+    const front = bench.file(Buffer.concat([Buffer.alloc(512, 0x5a), plain]));
+    const bare = Buffer.from(plain.subarray(0, plain.length - 32));
+    bare[23] = 0;
+    const info = async (file, verb, ...rest) => otter(['image', verb, file, ...rest]);
+    const r = await info(front, 'verify');
+    assert.equal(r.code, 3);
+    assert.match(r.err, /bad_magic[^]*begins at byte 512/);
+    assert.match(JSON.parse((await info(bench.file(plain), 'info', '--json')).out).note, /framework/);
+    const unhashed = await info(bench.file(bare), 'verify');
+    assert.equal(unhashed.code, 0);
+    assert.match(unhashed.err, /framework/);
+    const other = await bench.image('1.0.0');
+    assert.equal(JSON.parse((await info(other, 'info', '--json')).out).note, null);
+});
+
 // ---- push
 
 const push = (file, d, ...rest) => otter(['push', file, typeof d === 'string' ? d : d.url, ...rest], { ms: 60000 });
