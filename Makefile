@@ -26,8 +26,10 @@ fuzz: ## every fuzzer for ten minutes; SECONDS=N for another time
 
 bench: ## figures, as ratios
 	@cmake --preset gcc >/dev/null
-	@cmake --build $(BUILD) -j$(JOBS) --target otter-bench $(QUIET)
+	@cmake --build $(BUILD) -j$(JOBS) --target otter-bench otter $(QUIET)
 	@$(BUILD)/otter-bench
+	@echo
+	@node bench/tools.mjs
 
 format: ## clang-format over all C
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

@@ -13,6 +13,7 @@
 
 #include "doors/words.h"
 #include "format/image.h"
+#include "tool/push_status.h"
 #include "tool/tool.h"
 
 static const char help_text[] =
@@ -49,13 +50,10 @@ struct push {
     size_t size;
     struct otter_image_check check;
     char sha256[65];
-    size_t from; /* first byte to send: the device has what is before */
-    /* the device before the update */
-    double boot_id;
-    bool rollback;
-    char old_version[40], old_slot[8], target[8];
-    /* the device after it */
-    char version[40], slot[8], state[24];
+    bool came_back;            /* it has restarted since the update */
+    size_t from;               /* first byte to send: the device has what is before */
+    struct push_status before; /* the device before the update */
+    struct push_status now;    /* and when it was last seen */
 };
 
 struct text {
@@ -106,32 +104,20 @@ static long status_of(CURL *c)
     return status;
 }
 
-/* The status as JSON; NULL if the device did not answer with one. *status: HTTP status, 0 without an answer. */
-static cJSON *get_status(const struct push *p, long *status)
+/* p->now: what the device says. *status: HTTP status, 0 without an answer. False if it said nothing of use. */
+static bool get_status(struct push *p, long *status)
 {
     struct text reply = {0};
     CURL *c = request(p, "/api/v1/firmware/status", keep_text, &reply);
     *status = 0;
-    if (!c) return NULL;
+    if (!c) return false;
     curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)CONNECT_S);
     CURLcode code = curl_easy_perform(c);
     if (code == CURLE_OK) *status = status_of(c);
     curl_easy_cleanup(c);
-    cJSON *json = *status == 200 ? cJSON_Parse(reply.data) : NULL;
+    bool ok = *status == 200 && push_status_read(&p->now, reply.data, reply.size);
     free(reply.data);
-    return json;
-}
-
-static void copy_string(const cJSON *o, const char *name, char *out, size_t size)
-{
-    const cJSON *s = cJSON_GetObjectItem(o, name);
-    snprintf(out, size, "%s", cJSON_IsString(s) ? s->valuestring : "");
-}
-
-static double number_in(const cJSON *o, const char *name)
-{
-    const cJSON *n = cJSON_GetObjectItem(o, name);
-    return cJSON_IsNumber(n) ? n->valuedouble : 0;
+    return ok;
 }
 
 /* ---- before ---- */
@@ -153,23 +139,16 @@ static int judge_image(struct push *p)
 }
 
 /* What can be told without sending a byte of the image. */
-static int judge_device(struct push *p, const cJSON *status)
+static int judge_device(const struct push *p)
 {
-    const cJSON *slot;
-    char chip[24];
-    copy_string(status, "chip", chip, sizeof chip);
-    const struct otter_chip_info *info = otter_chip_by_name(chip);
+    const struct push_status *d = &p->before;
+    const struct otter_chip_info *info = otter_chip_by_name(d->chip);
     if (info && info != p->check.facts.chip)
         return tool_fail(OTTER_CHIP, "%s is for %s, the device at %s is %s (wrong_chip)", p->image_path,
                          p->check.facts.chip->name, p->url, info->name);
-    cJSON_ArrayForEach(slot, cJSON_GetObjectItem(status, "slots"))
-    {
-        if (!cJSON_IsTrue(cJSON_GetObjectItem(slot, "target"))) continue;
-        copy_string(slot, "slot", p->target, sizeof p->target);
-        if (number_in(slot, "size") < (double)p->size)
-            return tool_fail(OTTER_TOO_BIG, "%s has %zu bytes, the device's slot %s only %.0f (too_big)", p->image_path,
-                             p->size, p->target, number_in(slot, "size"));
-    }
+    if (d->target[0] && d->target_size < (double)p->size)
+        return tool_fail(OTTER_TOO_BIG, "%s has %zu bytes, the device's slot %s only %.0f (too_big)", p->image_path,
+                         p->size, d->target, d->target_size);
     return 0;
 }
 
@@ -183,31 +162,20 @@ static int no_answer(const struct push *p, long status)
 }
 
 /* An update of this very file that was cut goes on where it stood. */
-static void find_resume(struct push *p, const cJSON *resume)
+static void find_resume(struct push *p)
 {
-    char sha256[65];
-    p->from = 0;
-    copy_string(resume, "sha256", sha256, sizeof sha256);
-    double wanted = number_in(resume, "wanted");
-    if (strcmp(sha256, p->sha256) == 0 && wanted > 0 && wanted < (double)p->size) p->from = (size_t)wanted;
+    const struct push_status *d = &p->now;
+    bool same = strcmp(d->resume_sha256, p->sha256) == 0;
+    p->from = same && d->resume_from < (double)p->size ? (size_t)d->resume_from : 0;
 }
 
 static int meet_device(struct push *p)
 {
     long http;
-    cJSON *status = get_status(p, &http), *running = cJSON_GetObjectItem(status, "running");
-    if (!running) {
-        cJSON_Delete(status);
-        return no_answer(p, http);
-    }
-    p->boot_id = number_in(status, "boot_id");
-    p->rollback = cJSON_IsTrue(cJSON_GetObjectItem(status, "rollback"));
-    copy_string(running, "version", p->old_version, sizeof p->old_version);
-    copy_string(running, "slot", p->old_slot, sizeof p->old_slot);
-    int bad = judge_device(p, status);
-    find_resume(p, cJSON_GetObjectItem(status, "resume"));
-    cJSON_Delete(status);
-    return bad;
+    if (!get_status(p, &http)) return no_answer(p, http);
+    p->before = p->now;
+    find_resume(p);
+    return judge_device(p);
 }
 
 /* ---- the upload, and beside it the device's events ---- */
@@ -329,13 +297,10 @@ static enum otter_err err_named(const char *name, long http)
 /* A refusal in the device's words. */
 static int upload_refused(const struct push *p, const struct upload *u, long http)
 {
-    cJSON *json = cJSON_Parse(u->reply.data ? u->reply.data : "");
-    char name[40], message[300];
-    copy_string(json, "error", name, sizeof name);
-    copy_string(json, "message", message, sizeof message);
-    cJSON_Delete(json);
-    return tool_fail(err_named(name, http), "%s refuses (HTTP %ld): %s (%s)", p->url, http,
-                     message[0] ? message : "no reason given", name[0] ? name : "unknown");
+    struct push_refusal r;
+    push_refusal_read(&r, u->reply.data, u->reply.size);
+    return tool_fail(err_named(r.name, http), "%s refuses (HTTP %ld): %s (%s)", p->url, http,
+                     r.message[0] ? r.message : "no reason given", r.name[0] ? r.name : "unknown");
 }
 
 static int upload_outcome(struct push *p, struct upload *u, CURLcode code, long http)
@@ -388,20 +353,13 @@ enum again { GONE, BUSY, GO_ON, FINISHED };
 static enum again look_again(struct push *p)
 {
     long http;
-    char slot[8], state[16];
-    enum again found = GO_ON;
-    cJSON *status = get_status(p, &http), *running = cJSON_GetObjectItem(status, "running");
-    if (!running) return cJSON_Delete(status), GONE;
-    copy_string(running, "slot", slot, sizeof slot);
-    copy_string(cJSON_GetObjectItem(status, "update"), "state", state, sizeof state);
-    if (strcmp(state, "receiving") == 0 || strcmp(state, "verifying") == 0) found = BUSY;
-    if (strcmp(state, "done") == 0 || strcmp(slot, p->target) == 0) found = FINISHED;
-    if (found == GO_ON) {
-        p->boot_id = number_in(status, "boot_id");
-        find_resume(p, cJSON_GetObjectItem(status, "resume"));
-    }
-    cJSON_Delete(status);
-    return found;
+    const struct push_status *d = &p->now;
+    if (!get_status(p, &http)) return GONE;
+    if (strcmp(d->update, "receiving") == 0 || strcmp(d->update, "verifying") == 0) return BUSY;
+    if (strcmp(d->update, "done") == 0 || strcmp(d->slot, p->before.target) == 0) return FINISHED;
+    p->before.boot_id = d->boot_id;
+    find_resume(p);
+    return GO_ON;
 }
 
 static enum again wait_for_device(struct push *p)
@@ -437,16 +395,15 @@ static int upload_all(struct push *p, bool *current)
 
 enum outcome { WAITING, CONFIRMED, WENT_BACK };
 
-static enum outcome look(struct push *p, const cJSON *status)
+static enum outcome look(struct push *p)
 {
-    const cJSON *running = cJSON_GetObjectItem(status, "running");
-    if (!running || number_in(status, "boot_id") == p->boot_id) return WAITING;
-    copy_string(running, "version", p->version, sizeof p->version);
-    copy_string(running, "slot", p->slot, sizeof p->slot);
-    copy_string(running, "state", p->state, sizeof p->state);
-    if (strcmp(p->slot, p->target) != 0) return WENT_BACK;
-    if (strcmp(p->state, "valid") == 0) return CONFIRMED;
-    return p->rollback ? WAITING : CONFIRMED;
+    long http;
+    const struct push_status *d = &p->now;
+    if (!get_status(p, &http) || d->boot_id == p->before.boot_id) return WAITING;
+    p->came_back = true;
+    if (strcmp(d->slot, p->before.target) != 0) return WENT_BACK;
+    if (strcmp(d->state, "valid") == 0) return CONFIRMED;
+    return p->before.rollback ? WAITING : CONFIRMED;
 }
 
 static enum outcome wait_for_restart(struct push *p)
@@ -456,27 +413,24 @@ static enum outcome wait_for_restart(struct push *p)
     clock_gettime(CLOCK_MONOTONIC, &start);
     if (p->bar) fputs("Waiting for the new version to run and confirm ...\n", stderr);
     while (outcome == WAITING && seconds_since(&start) < (double)p->timeout_s) {
-        long http;
         pause_ms(POLL_MS);
-        cJSON *status = get_status(p, &http);
-        outcome = look(p, status);
-        cJSON_Delete(status);
+        outcome = look(p);
     }
     return outcome;
 }
 
-static void print_outcome(const struct push *p, const char *result)
+static void print_outcome(const struct push *p, const char *result, const char *version, const char *slot)
 {
     if (!p->json) {
-        printf("%s (%s) -> %s (%s): %s\n", p->old_version, p->old_slot, p->version, p->slot, result);
+        printf("%s (%s) -> %s (%s): %s\n", p->before.version, p->before.slot, version, slot, result);
         return;
     }
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "result", result);
-    cJSON_AddStringToObject(o, "from_version", p->old_version);
-    cJSON_AddStringToObject(o, "from_slot", p->old_slot);
-    cJSON_AddStringToObject(o, "version", p->version);
-    cJSON_AddStringToObject(o, "slot", p->slot);
+    cJSON_AddStringToObject(o, "from_version", p->before.version);
+    cJSON_AddStringToObject(o, "from_slot", p->before.slot);
+    cJSON_AddStringToObject(o, "version", version);
+    cJSON_AddStringToObject(o, "slot", slot);
     cJSON_AddStringToObject(o, "sha256", p->sha256);
     char *text = cJSON_PrintUnformatted(o);
     puts(text);
@@ -487,21 +441,23 @@ static void print_outcome(const struct push *p, const char *result)
 static int conclude(struct push *p)
 {
     enum outcome outcome = wait_for_restart(p);
+    const char *version = p->check.facts.desc.version;
+    unsigned long long timeout_s = p->timeout_s;
     if (outcome == CONFIRMED) {
-        print_outcome(p, p->rollback ? "confirmed" : "runs (this boot loader cannot roll back)");
+        const char *result = p->before.rollback ? "confirmed" : "runs (this boot loader cannot roll back)";
+        print_outcome(p, result, p->now.version, p->now.slot);
         return 0;
     }
     if (outcome == WENT_BACK) {
-        print_outcome(p, "rolled_back");
-        return tool_fail(OTTER_ROLLED_BACK, "%s did not work there; the device went back to %s (rolled_back)",
-                         p->check.facts.desc.version, p->version);
+        print_outcome(p, "rolled_back", p->now.version, p->now.slot);
+        return tool_fail(OTTER_ROLLED_BACK, "%s did not work there; the device went back to %s (rolled_back)", version,
+                         p->now.version);
     }
-    bool runs = p->slot[0] != '\0';
-    print_outcome(p, "not_confirmed");
+    print_outcome(p, "not_confirmed", p->came_back ? p->now.version : version, p->came_back ? p->now.slot : "");
     return tool_fail(OTTER_NO_CONFIRM,
-                     runs ? "%s runs, but has not confirmed itself within %llu s (not_confirmed)"
-                          : "%s: the device has not come back within %llu s (not_confirmed)",
-                     p->check.facts.desc.version, (unsigned long long)p->timeout_s);
+                     p->came_back ? "%s runs, but has not confirmed itself within %llu s (not_confirmed)"
+                                  : "%s: the device has not come back within %llu s (not_confirmed)",
+                     version, timeout_s);
 }
 
 static int push(struct push *p)
@@ -511,10 +467,8 @@ static int push(struct push *p)
     if (!status) status = meet_device(p);
     if (!status) status = upload_all(p, &current);
     if (status) return status;
-    snprintf(p->version, sizeof p->version, "%s", current ? p->old_version : p->check.facts.desc.version);
-    snprintf(p->slot, sizeof p->slot, "%s", current ? p->old_slot : p->target);
-    if (current || p->no_wait) return print_outcome(p, current ? "already_current" : "switched"), 0;
-    p->slot[0] = '\0';
+    if (current) return print_outcome(p, "already_current", p->before.version, p->before.slot), 0;
+    if (p->no_wait) return print_outcome(p, "switched", p->check.facts.desc.version, p->before.target), 0;
     return conclude(p);
 }
 
