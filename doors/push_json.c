@@ -181,6 +181,8 @@ char *otter_push_json_info(struct otter_push *p)
     add_text(o, "appTime", desc->time);
     add_text(o, "idfVersion", desc->idf);
     cJSON_AddStringToObject(o, "chip", chip_name(d));
+    const struct otter_chip_info *chip = otter_chip_by_id(d->ports.chip->id);
+    cJSON_AddNumberToObject(o, "chipCores", chip ? chip->cores : 0);
     snprintf(revision, sizeof revision, "v%u.%u", d->ports.chip->revision / 100u, d->ports.chip->revision % 100u);
     cJSON_AddStringToObject(o, "chipRevision", revision);
     return print(o);

@@ -17,6 +17,7 @@ struct otter_chip_info {
     uint16_t id;                /* chip_id of the image header */
     const char *name;           /* as people write it: "ESP32-C3" */
     const char *target;         /* as tools write it: "esp32c3" */
+    uint8_t cores;
     uint32_t bootloader_offset; /* in flash, bytes */
     uint32_t uf2_family;
     uint8_t page_log2_min, page_log2_max; /* MMU page sizes; equal (16) where it is fixed at 64 KiB */

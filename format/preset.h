@@ -6,7 +6,7 @@
 
 #include "format/table.h"
 
-enum { OTTER_PRESET_ROWS = 8 };
+enum { OTTER_PRESET_ROWS = 9 };
 
 struct otter_preset {
     const char *name;

@@ -227,6 +227,14 @@ static void presets(void **state)
     preset_is("singleapp_large", "5295e8c42d6fb5f95e4e8a185932c6191d27cfc5078322475347e40e71af815a");
     preset_is("two_ota", "d1c0e9d02fa9d26cd2e1984e7b5dd20157204f501ddc83ce82229e5f3175ee8b");
     preset_is("two_ota_large", "41d8ef7960bf03647249e26ca1ace2b8d35f317a87f6c2ff5bc9f4bdbdbf602b");
+    preset_is("singleapp_coredump", "57af5bcbfe44ebb831ce4c916c5dbe30cddc8aac1993f69f928d66c05d5f6460");
+    preset_is("singleapp_large_coredump", "e5e69dfa991051451c2fbe2468f33c915763b41bdd7f1709ea3000c4a5ede04e");
+    preset_is("singleapp_encr_nvs", "f52fa3953c5b26b72f5ae607c21479ff2934465919b746734d8def6d8a1155b5");
+    preset_is("singleapp_large_encr_nvs", "6fdd2ac12e27354d766eacaab93841ff6546af033d34199c7dd70fd24df18436");
+    preset_is("two_ota_coredump", "7255f503b6ff44cf4d9ded4634279d2e7fd67f5fe9693228f65d089e5e1725a5");
+    preset_is("two_ota_encr_nvs", "0ae0abb93d54ada2268764212d09b9a55ddf7718eb062f499b5413c4e4052cf2");
+    preset_is("singleapp_tee", "5b2260f358eba8508b055470ad198f2233bcd68ea1b6a53f7633acef088ef891");
+    preset_is("two_ota_tee", "8cb614c824998362a0b0780ba59d259be940d4c6b253311ae8c15a061e375269");
     assert_null(otter_preset_find("no_such_table"));
 }
 

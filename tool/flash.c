@@ -12,6 +12,7 @@
 #include "tool/commands.h"
 #include "tool/flash.h"
 #include "tool/flash_file.h"
+#include "tool/json.h"
 #include "tool/tool.h"
 
 static const char help_text[] =
@@ -114,10 +115,7 @@ static void print_json(struct recorder *r, const struct sim_boot_result *b, cons
     cJSON_AddItemToObject(o, "otadata_writes", r->writes);
     cJSON_AddItemToObject(o, "log", r->log);
     if (q->anti_rollback) cJSON_AddNumberToObject(o, "efuse_version_after", q->efuse_version);
-    char *text = cJSON_Print(o);
-    puts(text);
-    free(text);
-    cJSON_Delete(o);
+    tool_print_json(o);
 }
 
 static const char *index_name(int index, char buf[16])

@@ -12,6 +12,7 @@
 #include "tool/flash.h"
 #include "tool/flash_file.h"
 #include "tool/flash_image.h"
+#include "tool/json.h"
 #include "tool/table_file.h"
 #include "tool/tool.h"
 
@@ -338,10 +339,7 @@ static void print_json(const struct request *q)
     cJSON_AddNumberToObject(o, "size", q->flash_size);
     cJSON *warnings = cJSON_AddArrayToObject(o, "warnings");
     if (q->warning[0]) cJSON_AddItemToArray(warnings, cJSON_CreateString(q->warning));
-    char *text = cJSON_Print(o);
-    puts(text);
-    free(text);
-    cJSON_Delete(o);
+    tool_print_json(o);
 }
 
 static void print_text(const struct request *q)

@@ -13,6 +13,7 @@
 
 #include "tool/flash.h"
 #include "tool/flash_file.h"
+#include "tool/json.h"
 #include "tool/tool.h"
 
 static const char cmd[] = "flash erase";
@@ -86,10 +87,7 @@ static void print_json(const struct request *q)
         cJSON_AddStringToObject(o, "name", q->label);
     cJSON_AddNumberToObject(o, "offset", q->offset);
     cJSON_AddNumberToObject(o, "size", (double)q->size);
-    char *text = cJSON_Print(o);
-    puts(text);
-    free(text);
-    cJSON_Delete(o);
+    tool_print_json(o);
 }
 
 /* -1: go on; else the exit status. */

@@ -14,6 +14,7 @@
 #include "tool/flash.h"
 #include "tool/flash_file.h"
 #include "tool/flash_image.h"
+#include "tool/json.h"
 #include "tool/table_file.h"
 #include "tool/tool.h"
 
@@ -368,10 +369,7 @@ static void print_json(const struct info *f)
         add_name(next, "slot", f->target->label);
         cJSON_AddNumberToObject(next, "max_size", f->room);
     }
-    char *text = cJSON_Print(o);
-    puts(text);
-    free(text);
-    cJSON_Delete(o);
+    tool_print_json(o);
 }
 
 int tool_flash_info(int argc, char **argv)

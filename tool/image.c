@@ -13,6 +13,7 @@
 #include "tool/image_build.h"
 #include "tool/image_sign.h"
 #include "tool/image_trust.h"
+#include "tool/json.h"
 #include "tool/tool.h"
 
 enum { FILE_MAX = 32 * 1024 * 1024, APP_OFFSET = 0x10000 };
@@ -189,7 +190,8 @@ static const char *note_of(const struct request *r, const struct otter_image_che
         return "the image begins at byte 512, behind what looks like another updater's signature; take these bytes off";
     if (verdict) return NULL;
     if (f->has_desc && strcmp(f->desc.project, "arduino-lib-builder") == 0)
-        return "project and version are those of the framework's build, not of the app; only the SHA-256 tells such images "
+        return "project and version are those of the framework's build, not of the app; only the SHA-256 tells such "
+               "images "
                "apart";
     return f->hash_appended ? NULL : "no SHA-256 is appended: only the checksum guards it";
 }
@@ -218,10 +220,7 @@ static void print_json(const struct request *r, const struct otter_image_check *
     if (!verdict) add_hex(o, "sha256", c->facts.digest, sizeof c->facts.digest);
     if (!verdict) add_hex(o, "file_sha256", c->facts.file_digest, sizeof c->facts.file_digest);
     if (r->judged) tool_signatures_json(&r->signatures, o);
-    char *text = cJSON_Print(o);
-    puts(text);
-    free(text);
-    cJSON_Delete(o);
+    tool_print_json(o);
 }
 
 static void print_desc(const struct otter_app_desc *d)

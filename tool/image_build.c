@@ -14,6 +14,7 @@
 
 #include "format/image.h"
 #include "format/image_build.h"
+#include "tool/json.h"
 #include "tool/tool.h"
 
 enum { ELF_MAX = 256 * 1024 * 1024, CHIP_NAMES = 256 };
@@ -169,10 +170,7 @@ static void print_json(const char *path, const struct otter_image_facts *f)
         cJSON_AddNumberToObject(segment, "length", f->segment[i].length);
         cJSON_AddItemToArray(segments, segment);
     }
-    char *text = cJSON_PrintUnformatted(root);
-    cJSON_Delete(root);
-    if (text) puts(text);
-    free(text);
+    tool_print_json(root);
 }
 
 static void print_result(const char *path, const struct otter_image_facts *f)

@@ -51,24 +51,12 @@ struct keygen {
     bool force;
 };
 
-static int write_all(int fd, const char *data, size_t n)
-{
-    while (n) {
-        ssize_t put = write(fd, data, n);
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return -1;
-        data += put;
-        n -= (size_t)put;
-    }
-    return 0;
-}
-
 /* A file of its own, that nobody else could read for a moment. */
 static int write_new(const char *path, const char *data, size_t n)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) return -1;
-    int bad = write_all(fd, data, n) | fsync(fd), error = errno;
+    int bad = tool_write_all(fd, data, n) | fsync(fd), error = errno;
     if (close(fd) | bad) {
         unlink(path);
         errno = error;

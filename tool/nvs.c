@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/nvs.h"
+#include "tool/json.h"
 #include "tool/nvs_flash.h"
 #include "tool/nvs_gen.h"
 #include "tool/nvs_value.h"
@@ -312,10 +313,7 @@ static cJSON *item_json(struct otter_nvs *n, const struct otter_nvs_item *i)
 
 static int print_json(cJSON *o)
 {
-    char *text = cJSON_Print(o);
-    if (text) puts(text);
-    free(text);
-    cJSON_Delete(o);
+    tool_print_json(o);
     return 0;
 }
 

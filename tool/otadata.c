@@ -10,6 +10,7 @@
 #include "format/table.h"
 #include "tool/commands.h"
 #include "tool/flash_file.h"
+#include "tool/json.h"
 #include "tool/tool.h"
 
 static const char help_text[] =
@@ -128,10 +129,7 @@ static void print_json(const struct request *r, const struct verdict *v)
     cJSON_AddNumberToObject(o, "selected_index", v->index);
     cJSON_AddStringToObject(o, "slot", name);
     cJSON_AddStringToObject(o, "why", v->why);
-    char *text = cJSON_Print(o);
-    puts(text);
-    free(text);
-    cJSON_Delete(o);
+    tool_print_json(o);
 }
 
 /* From a whole flash, table and otadata come out of it. */

@@ -13,6 +13,7 @@
 
 #include "doors/words.h"
 #include "format/image.h"
+#include "tool/json.h"
 #include "tool/push_status.h"
 #include "tool/tool.h"
 
@@ -432,10 +433,7 @@ static void print_outcome(const struct push *p, const char *result, const char *
     cJSON_AddStringToObject(o, "version", version);
     cJSON_AddStringToObject(o, "slot", slot);
     cJSON_AddStringToObject(o, "sha256", p->sha256);
-    char *text = cJSON_PrintUnformatted(o);
-    puts(text);
-    free(text);
-    cJSON_Delete(o);
+    tool_print_json(o);
 }
 
 static int conclude(struct push *p)

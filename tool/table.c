@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tool/commands.h"
+#include "tool/json.h"
 #include "tool/table_file.h"
 #include "tool/tool.h"
 
@@ -299,10 +300,7 @@ static void print_verdict_json(const struct verdict *v)
     }
     cJSON_AddBoolToObject(o, "generator_accepts", !v->err && !v->refusals);
     cJSON_AddItemReferenceToObject(o, "warnings", v->warnings);
-    char *text = cJSON_Print(o);
-    puts(text);
-    free(text);
-    cJSON_Delete(o);
+    tool_print_json(o);
 }
 
 static int verify(struct request *q, const uint8_t *bytes, size_t size)

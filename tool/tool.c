@@ -109,7 +109,7 @@ void *tool_read_file(const char *path, size_t max, size_t *n)
     return data;
 }
 
-static int write_all(int fd, const char *data, size_t n)
+int tool_write_all(int fd, const char *data, size_t n)
 {
     while (n) {
         ssize_t put = write(fd, data, n);
@@ -125,7 +125,7 @@ static int write_temporary(const char *temporary, const void *data, size_t n)
 {
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) return -1;
-    int bad = write_all(fd, data, n);
+    int bad = tool_write_all(fd, data, n);
     return close(fd) | bad;
 }
 
@@ -133,7 +133,7 @@ int tool_write_file(const char *path, const void *data, size_t n)
 {
     char *temporary;
     if (strcmp(path, "-") == 0) {
-        if (write_all(STDOUT_FILENO, data, n) == 0) return 0;
+        if (tool_write_all(STDOUT_FILENO, data, n) == 0) return 0;
         return tool_fail(OTTER_ARG, "stdout: %s", strerror(errno));
     }
     if (asprintf(&temporary, "%s.%ld.tmp", path, (long)getpid()) < 0) return tool_fail(OTTER_ARG, "out of memory");

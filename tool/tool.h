@@ -26,6 +26,8 @@ int tool_usage_error(const char *cmd, const char *fmt, ...) __attribute__((forma
 
 /* The whole file, to be freed; NULL (said on stderr) if it cannot be read or is larger than max bytes. "-" is stdin. */
 void *tool_read_file(const char *path, size_t max, size_t *n);
+/* 0 when all n bytes are written; -1, with errno. */
+int tool_write_all(int fd, const char *data, size_t n);
 /* Writes all of it or nothing: under a temporary name first. 0, or an exit status (said on stderr). "-" is stdout. */
 int tool_write_file(const char *path, const void *data, size_t n);
 

@@ -1,6 +1,8 @@
 /* Carries settings to the NVS store. Knows their kinds, and nothing of what they mean. */
 #include "ports/sim/settings.h"
 
+#include <string.h>
+
 #include "format/table.h"
 
 static enum otter_err get_u32(struct otter_nvs *n, const char *ns, const char *key, void *out, size_t *size)
@@ -45,16 +47,27 @@ static enum otter_err flash_row(const void *ctx, unsigned i, uint8_t out[OTTER_T
                                                                                                : OTTER_OK;
 }
 
+/* The partition called "nvs", else the first of its kind. */
+static bool find_nvs(const struct otter_rows *rows, unsigned count, struct otter_partition *out)
+{
+    bool found = false;
+    for (unsigned i = 0; i < count; i++) {
+        struct otter_partition p;
+        if (otter_table_row(rows, i, &p) || p.type != OTTER_TYPE_DATA || p.subtype != OTTER_DATA_NVS) continue;
+        bool named = strcmp(p.label, "nvs") == 0;
+        if (!found || named) *out = p;
+        found = true;
+        if (named) break;
+    }
+    return found;
+}
+
 bool sim_settings_open(struct sim_settings *s, const struct otter_flash *flash, const struct otter_crypto *crypto)
 {
     struct otter_rows rows = {flash, flash_row};
+    struct otter_partition p;
     unsigned count, bad;
     s->port = (struct otter_settings){&s->nvs, get, set, erase};
-    if (otter_table_check(&rows, flash->size, crypto, &count, &bad)) return false;
-    for (unsigned i = 0; i < count; i++) {
-        struct otter_partition p;
-        if (otter_table_row(&rows, i, &p) || p.type != OTTER_TYPE_DATA || p.subtype != OTTER_DATA_NVS) continue;
-        return otter_nvs_open(&s->nvs, flash, p.offset, p.size) == OTTER_OK;
-    }
-    return false;
+    if (otter_table_check(&rows, flash->size, crypto, &count, &bad) || !find_nvs(&rows, count, &p)) return false;
+    return otter_nvs_open(&s->nvs, flash, p.offset, p.size) == OTTER_OK;
 }

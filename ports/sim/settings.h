@@ -12,7 +12,7 @@ struct sim_settings {
     struct otter_settings port;
 };
 
-/* Opens the first data/nvs partition of the table in flash; false if there is none, or it cannot be opened. */
+/* Opens the partition called "nvs", else the first of that kind; false if there is none, or it cannot be opened. */
 bool sim_settings_open(struct sim_settings *s, const struct otter_flash *flash, const struct otter_crypto *crypto);
 
 #endif

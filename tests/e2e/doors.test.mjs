@@ -596,7 +596,7 @@ describe('what the device tells', { concurrency: 3 }, () => {
         const { uptime, ...info } = await d.get('/api/v1/info');
         assert.ok(Number.isInteger(uptime) && uptime < 30);
         assert.deepEqual(info, { appProject: 'demo', appVersion: '1.1.0', appDate: 'Jan  1 2026', appTime: '00:00:00',
-            idfVersion: 'synthetic', chip: 'ESP32-C3', chipRevision: 'v0.3' });
+            idfVersion: 'synthetic', chip: 'ESP32-C3', chipCores: 1, chipRevision: 'v0.3' });
     });
 
     test('events, in order, to all who listen', async () => {
