@@ -14,9 +14,9 @@ struct otter_memory_range {
 };
 
 struct otter_chip_info {
-    uint16_t id;                /* chip_id of the image header */
-    const char *name;           /* as people write it: "ESP32-C3" */
-    const char *target;         /* as tools write it: "esp32c3" */
+    uint16_t id;        /* chip_id of the image header */
+    const char *name;   /* as people write it: "ESP32-C3" */
+    const char *target; /* as tools write it: "esp32c3" */
     uint8_t cores;
     uint32_t bootloader_offset; /* in flash, bytes */
     uint32_t uf2_family;

@@ -1,5 +1,5 @@
-/* A fuzz harness: one function, one file a parser. It runs under libFuzzer, and over tests/fuzz/corpus in the test suite.
- * Its assertions are invariants, so that a run can fail without a sanitizer's help. */
+/* A fuzz harness: one function, one file a parser. It runs under libFuzzer, and over tests/fuzz/corpus in the test
+ * suite. Its assertions are invariants, so that a run can fail without a sanitizer's help. */
 #ifndef OTTER_TESTS_FUZZ_H
 #define OTTER_TESTS_FUZZ_H
 
@@ -9,8 +9,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define HOLDS(what) \
-    do {            \
+#define HOLDS(what)           \
+    do {                      \
         if (!(what)) abort(); \
     } while (0)
 
