@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "doors/push.h"
+#include "ports/posix/linger.h"
 
 enum { CONNECTIONS = 32, CONNECTION_TIMEOUT_S = 45, MEMORY = 32 * 1024, STREAM_TEXT = 4096, KEEP_ALIVE_S = 15 };
 
@@ -23,6 +24,7 @@ struct request {
     uint32_t cursor; /* last event sent on a stream */
     time_t said;     /* when something was last sent on a stream */
     bool begun, suspended, streaming;
+    bool unread; /* answered before its body had come */
     struct request *after;
 };
 
@@ -30,6 +32,7 @@ struct http_server {
     struct otter_push *push;
     struct MHD_Daemon *daemon;
     struct request *requests;
+    struct lingering linger;
 };
 
 static const char *find_header(void *ctx, const char *name)
@@ -111,6 +114,7 @@ static enum MHD_Result take_head(struct request *q, const char *method, const ch
     struct otter_http_head head = read_head(q, method, path);
     q->begun = true;
     q->next = otter_push_head(q->server->push, &q->exchange, &head);
+    q->unread = q->next == OTTER_PUSH_REPLY && (head.chunked || head.length > 0);
     if (q->next == OTTER_PUSH_REPLY) return send_reply(q);
     return q->next == OTTER_PUSH_STREAM ? send_stream(q) : MHD_YES;
 }
@@ -160,9 +164,10 @@ static void on_done(void *ctx, struct MHD_Connection *connection, void **state, 
 {
     struct http_server *h = ctx;
     struct request *q = *state;
-    (void)connection;
     (void)why;
     if (!q) return;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (q->unread && info) linger_add(&h->linger, info->connect_fd);
     otter_push_done(&q->exchange);
     for (struct request **p = &h->requests; *p; p = &(*p)->after)
         if (*p == q) {
@@ -225,6 +230,7 @@ bool http_run(struct http_server *h, int timeout_ms)
 {
     fd_set in, out, broken;
     MHD_socket highest = -1;
+    linger_turn(&h->linger);
     int ms = wait_ms(h, timeout_ms);
     struct timeval wait = {ms / 1000, ms % 1000 * 1000};
     FD_ZERO(&in);
@@ -242,5 +248,6 @@ void http_stop(struct http_server *h)
     for (struct request *q = h->requests; q; q = q->after)
         if (q->suspended) MHD_resume_connection(q->connection);
     if (h->daemon) MHD_stop_daemon(h->daemon);
+    linger_close(&h->linger);
     free(h);
 }

@@ -333,6 +333,13 @@ describe('refused, and nothing is touched', { concurrency: 3 }, () => {
                 assert.equal(r.error, undefined, 'the connection was reset');
                 assert.equal(r.all, true, 'not all was taken');
             });
+        // Who announces Expect and then does not wait gets the refusal at once, and can read it all the same.
+        for (const [name, [target, headers, status, error]] of Object.entries(cases))
+            await t.test(`${name}, Expect without waiting`, async () => {
+                const r = await untouched(d, () => post(d, target, mib3, { ...headers, Expect: '100-continue' }));
+                refused(r, status, error);
+                assert.equal(r.error, undefined, 'the connection was reset');
+            });
         await t.test('523 in the middle of a chunked body', async () => {
             const raw = d.raw();
             await raw.write(head('POST', UPLOAD, { ...auth, 'Transfer-Encoding': 'chunked' }));
