@@ -3,7 +3,7 @@ BUILD = build
 QUIET = -- --no-print-directory -s
 JOBS := $(shell nproc)
 
-.PHONY: build run test torture fuzz bench format clean setup
+.PHONY: build run test torture fuzz bench coverage footprint format clean setup
 
 build: ## build/otter, and what it starts
 	@scripts/setup run
@@ -30,6 +30,18 @@ bench: ## figures, as ratios
 	@$(BUILD)/otter-bench
 	@echo
 	@node bench/tools.mjs
+
+coverage: ## lines and branches of format/ and core/ that the tests run; build-coverage/index.html
+	@scripts/setup
+	@cmake --preset coverage >/dev/null
+	@cmake --build build-coverage -j$(JOBS) $(QUIET)
+	@find build-coverage -name '*.gcda' -delete
+	@ctest --test-dir build-coverage --no-tests=error --output-on-failure >build-coverage/tests.log || { cat build-coverage/tests.log; exit 1; }
+	@gcovr -r . -f format/ -f core/ build-coverage --txt build-coverage/lines.txt --html-details build-coverage/index.html \
+		--json build-coverage/coverage.json --print-summary --fail-under-line 95 --fail-under-branch 85
+
+footprint: ## what the engine takes on a chip, into docs/FOOTPRINT.md
+	@scripts/footprint
 
 format: ## clang-format over all C
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

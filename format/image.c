@@ -102,7 +102,9 @@ static enum otter_err judge_header(const struct otter_image_check *c)
         if (!(r->flags & OTTER_IMAGE_BOOTLOADER) && revision_set(f->revision_max) && r->chip_revision > f->revision_max)
             return OTTER_CHIP_REV;
     }
-    return f->segment_count > OTTER_IMAGE_SEGMENTS ? OTTER_SEGMENT_COUNT : OTTER_OK;
+    if (f->segment_count > OTTER_IMAGE_SEGMENTS) return OTTER_SEGMENT_COUNT;
+    /* Where a descriptor is asked for, the image must not be complete without one. */
+    return !f->segment_count && r->flags & OTTER_IMAGE_DESCRIBED ? OTTER_NO_DESCRIPTOR : OTTER_OK;
 }
 
 /* The descriptor decides the page size where the chip leaves a choice. An absurd one makes boot loaders up to v6.0

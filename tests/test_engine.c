@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "format/bytes.h"
+#include "format/signature.h"
 #include "ports/posix/crypto.h"
+#include "ports/posix/sign_openssl.h"
 #include "tests/fixture.h"
 
 static struct fixture_image old_image, new_image;
@@ -373,6 +375,24 @@ static void aborted_cannot_be_started(void **state)
 }
 
 /* Nobody gets to abort when power goes: at no time before the end is there a header to start by. */
+/* Where a byte cannot be written twice, an image is made unstartable by erasing its first sector. */
+static void coarse_writes(void **state)
+{
+    (void)state;
+    struct otter_offer offer = {.door = "test", .size = new_image.size};
+    memcpy(flash + FIXTURE_OTA_1, old_image.bytes, old_image.size);
+    world.no_settings = true;
+    world.nor.port.write_unit = 32;
+    restart();
+    assert_int_equal(otter_begin(&world.session, &world.device, &offer), OTTER_OK);
+    assert_int_equal(otter_feed(&world.session, new_image.bytes, 2 * OTTER_SECTOR), OTTER_OK);
+    otter_abort(&world.session);
+    assert_false(startable(FIXTURE_OTA_1));
+    assert_int_equal(push(&new_image), OTTER_OK);
+    restart();
+    assert_true(runs(&new_image));
+}
+
 static void no_header_before_the_end(void **state)
 {
     (void)state;
@@ -636,9 +656,124 @@ static void every_operation_fails_in_turn(void **state)
     fail_each_in_turn();
 }
 
+/* ---- signed images ---- */
+
+static struct fixture_image signed_image;
+static struct otter_key *key;
+static uint8_t key_digest[OTTER_KEY_DIGEST];
+
+/* new_image, padded to a sector, with a signature sector behind it. */
+static void sign_image(void)
+{
+    uint8_t digest[32], signature[OTTER_RSA3072];
+    struct otter_key_parts parts;
+    struct otter_hash h;
+    const struct otter_crypto *c = &otter_crypto_openssl;
+    uint32_t at = otter_signature_offset(new_image.size);
+    memset(&signed_image, 0xFF, sizeof signed_image);
+    memcpy(signed_image.bytes, new_image.bytes, new_image.size);
+    signed_image.size = at + OTTER_SECTOR;
+    assert_int_equal(c->hash_start(c->ctx, &h, OTTER_SHA256), 0);
+    assert_int_equal(c->hash_update(c->ctx, &h, signed_image.bytes, at), 0);
+    assert_int_equal(c->hash_finish(c->ctx, &h, digest), 0);
+    assert_true(otter_key_parts(key, &parts) && otter_key_sign(key, digest, signature));
+    struct otter_signature s = {
+        .alg = parts.alg, .key = {parts.key}, .montgomery = parts.montgomery, .digest = digest, .signature = signature};
+    assert_int_equal(otter_signature_key_digest(&s, c, key_digest), 0);
+    otter_signature_write(&s, signed_image.bytes + at);
+}
+
+static int new_signed(void **state)
+{
+    new_device(state);
+    key = otter_key_generate(OTTER_SIGN_ECDSA_P256);
+    if (!key) return -1;
+    sign_image();
+    return 0;
+}
+
+static int free_key(void **state)
+{
+    (void)state;
+    otter_key_free(key);
+    return 0;
+}
+
+static enum otter_err require(const uint8_t digest[OTTER_KEY_DIGEST])
+{
+    uint8_t list[1][OTTER_KEY_DIGEST];
+    memcpy(list[0], digest, OTTER_KEY_DIGEST);
+    return otter_require_signature(&world.device, (const uint8_t(*)[OTTER_KEY_DIGEST])list, 1);
+}
+
+static void only_signed_images_are_taken(void **state)
+{
+    (void)state;
+    assert_int_equal(require(key_digest), OTTER_OK);
+    assert_int_equal(push(&new_image), OTTER_UNSIGNED);
+    assert_false(startable(FIXTURE_OTA_1));
+    restart();
+    assert_true(runs(&old_image));
+    assert_int_equal(require(key_digest), OTTER_OK);
+    assert_int_equal(push(&signed_image), OTTER_OK);
+    restart();
+    assert_true(runs(&new_image));
+}
+
+static void another_key_or_a_broken_signature_is_refused(void **state)
+{
+    (void)state;
+    uint8_t other[OTTER_KEY_DIGEST];
+    memcpy(other, key_digest, sizeof other);
+    other[0] ^= 1;
+    assert_int_equal(require(other), OTTER_OK);
+    assert_int_equal(push(&signed_image), OTTER_UNTRUSTED_KEY);
+    assert_false(startable(FIXTURE_OTA_1));
+    assert_int_equal(require(key_digest), OTTER_OK);
+    signed_image.bytes[signed_image.size - OTTER_SECTOR + 100] ^= 1;
+    assert_int_equal(push(&signed_image), OTTER_SIGNATURE);
+    assert_false(startable(FIXTURE_OTA_1));
+}
+
+static void more_keys_than_there_is_room_for(void **state)
+{
+    (void)state;
+    for (int i = 0; i < OTTER_CFG_KEYS; i++) assert_int_equal(require(key_digest), OTTER_OK);
+    assert_int_equal(require(key_digest), OTTER_ARG);
+    assert_int_equal(world.device.signing.count, OTTER_CFG_KEYS);
+}
+
+static void settings_ask_for_signatures(void **state)
+{
+    (void)state;
+    const struct otter_settings *s = &world.settings.port;
+    const uint32_t on = 1;
+    if (world.no_settings || !world.device.ports.settings) fail_msg("the fixture has settings");
+    assert_int_equal(s->set(s->ctx, "otter", "signed", OTTER_SETTING_U32, &on, sizeof on), 0);
+    assert_int_equal(s->set(s->ctx, "otter", "keys", OTTER_SETTING_BLOB, key_digest, sizeof key_digest), 0);
+    restart();
+    assert_true(world.device.signing.required);
+    assert_int_equal(push(&new_image), OTTER_UNSIGNED);
+    assert_int_equal(push(&signed_image), OTTER_OK);
+}
+
+static void slots_have_names(void **state)
+{
+    (void)state;
+    char name[8];
+    assert_string_equal(otter_slot_name(OTTER_SLOT_FACTORY, name), "factory");
+    assert_string_equal(otter_slot_name(OTTER_SLOT_TEST, name), "test");
+    assert_string_equal(otter_slot_name(OTTER_SLOT_NONE, name), "none");
+    assert_string_equal(otter_slot_name(16, name), "none");
+    assert_string_equal(otter_slot_name(0, name), "ota_0");
+    assert_string_equal(otter_slot_name(9, name), "ota_9");
+    assert_string_equal(otter_slot_name(15, name), "ota_15");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, new_device)
+#define SIGNED(name) cmocka_unit_test_setup_teardown(name, new_signed, free_key)
     const struct CMUnitTest tests[] = {
         TEST(updates_confirms_and_goes_back),
         TEST(unconfirmed_goes_back_at_restart),
@@ -657,6 +792,7 @@ int main(void)
         TEST(nothing_while_on_trial),
         TEST(stalled_session_ends),
         TEST(aborted_cannot_be_started),
+        TEST(coarse_writes),
         TEST(no_header_before_the_end),
         TEST(misuse_is_told),
         TEST(otadata_is_untouched_before_the_switch),
@@ -669,6 +805,11 @@ int main(void)
         TEST(erases_in_blocks_and_keeps_what_matches),
         TEST(near_miss_costs_at_most_half_more),
         TEST(every_operation_fails_in_turn),
+        SIGNED(only_signed_images_are_taken),
+        SIGNED(another_key_or_a_broken_signature_is_refused),
+        SIGNED(more_keys_than_there_is_room_for),
+        SIGNED(settings_ask_for_signatures),
+        TEST(slots_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

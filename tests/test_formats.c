@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "format/crc32.h"
+#include "format/image_build.h"
 #include "format/preset.h"
 #include "tests/fixture.h"
 #include "tests/vectors.h"
@@ -409,6 +410,124 @@ static void otadata_arithmetic(void **state)
     assert_string_equal(otter_ota_state_name(7), "unknown");
 }
 
+/* ---- chips ---- */
+
+static void chips_and_memories_have_names(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"none", "padding", "DROM", "IROM", "RAM", "RTC"};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        assert_string_equal(otter_memory_name((enum otter_memory)i), names[i]);
+    for (unsigned i = 0; otter_chip_at(i); i++) {
+        assert_ptr_equal(otter_chip_by_name(otter_chip_at(i)->name), otter_chip_at(i));
+        assert_ptr_equal(otter_chip_by_name(otter_chip_at(i)->target), otter_chip_at(i));
+        assert_ptr_equal(otter_chip_by_id(otter_chip_at(i)->id), otter_chip_at(i));
+    }
+    assert_null(otter_chip_by_id(0x7FFF));
+    assert_null(otter_chip_by_name("esp8266"));
+}
+
+/* ---- a hash driver that fails ---- */
+
+enum { DRIVER_FAULT = -7 };
+
+/* It starts and goes on so often before it fails; what it began must be ended. */
+struct weak_hash {
+    unsigned left;
+    int open;
+};
+
+static int32_t spend(struct weak_hash *w)
+{
+    if (!w->left) return DRIVER_FAULT;
+    w->left--;
+    return 0;
+}
+
+static int32_t weak_start(void *ctx, struct otter_hash *h, enum otter_hash_alg alg)
+{
+    struct weak_hash *w = ctx;
+    if (spend(w)) return DRIVER_FAULT;
+    w->open++;
+    return crypto()->hash_start(crypto()->ctx, h, alg);
+}
+
+static int32_t weak_update(void *ctx, struct otter_hash *h, const void *data, size_t n)
+{
+    return spend(ctx) ? DRIVER_FAULT : crypto()->hash_update(crypto()->ctx, h, data, n);
+}
+
+static int32_t weak_finish(void *ctx, struct otter_hash *h, uint8_t *out)
+{
+    struct weak_hash *w = ctx;
+    w->open--;
+    int32_t status = crypto()->hash_finish(crypto()->ctx, h, out);
+    return spend(w) ? DRIVER_FAULT : status;
+}
+
+static void weak_abort(void *ctx, struct otter_hash *h)
+{
+    ((struct weak_hash *)ctx)->open--;
+    crypto()->hash_abort(crypto()->ctx, h);
+}
+
+static struct otter_crypto weak_crypto(struct weak_hash *w)
+{
+    return (struct otter_crypto){.ctx = w,
+                                 .hash_start = weak_start,
+                                 .hash_update = weak_update,
+                                 .hash_finish = weak_finish,
+                                 .hash_abort = weak_abort};
+}
+
+static enum otter_err synth_with(const struct otter_crypto *c, struct otter_image_output *out)
+{
+    static uint8_t bytes[8192];
+    struct otter_image_options options;
+    struct otter_image_synth what = {"1.0.0", "weak", 1000, 1};
+    *out = (struct otter_image_output){.data = bytes, .room = sizeof bytes};
+    otter_image_options_init(&options, otter_chip_by_id(5));
+    return otter_image_synth(&what, &options, c, out);
+}
+
+static enum otter_err check_with(const struct otter_crypto *c, const struct otter_image_output *image, int32_t *detail)
+{
+    struct otter_image_check check;
+    struct otter_image_rules rules = {.chip = otter_chip_by_id(5), .room = 0x100000};
+    otter_image_start(&check, &rules, c);
+    otter_image_feed(&check, image->data, image->length);
+    enum otter_err e = otter_image_end(&check);
+    *detail = check.detail;
+    otter_image_stop(&check);
+    return e;
+}
+
+static void failing_hash_is_told(void **state)
+{
+    (void)state;
+    struct otter_image_output good, out;
+    struct otter_partition p = {0, 0x10, 0x10000, 0x10000, 0, "app"};
+    uint8_t table[OTTER_TABLE_SIZE];
+    int32_t detail;
+    unsigned told = 0;
+    assert_int_equal(synth_with(crypto(), &good), OTTER_OK);
+    for (unsigned left = 0; left < 3; left++) {
+        struct weak_hash w = {left, 0};
+        struct otter_crypto c = weak_crypto(&w);
+        assert_int_equal(otter_table_write(&p, 1, true, &c, table), OTTER_CRYPTO);
+        assert_int_equal(w.open, 0);
+        w.left = left;
+        assert_int_equal(check_with(&c, &good, &detail), OTTER_CRYPTO);
+        assert_int_equal(detail, DRIVER_FAULT);
+        assert_int_equal(w.open, 0);
+        w.left = left;
+        if (synth_with(&c, &out) == OTTER_CRYPTO && out.detail == DRIVER_FAULT) told++;
+        assert_int_equal(w.open, 0);
+        assert_int_equal(synth_with(crypto(), &good), OTTER_OK);
+    }
+    assert_int_equal(told, 3);
+}
+
 /* ---- errors ---- */
 
 static void error_numbers_are_frozen(void **state)
@@ -434,6 +553,10 @@ static void error_numbers_are_frozen(void **state)
     fclose(f);
     if (shipped != sizeof table / sizeof table[0]) fail_msg("add the new errors to tests/err_frozen.txt");
     assert_string_equal(otter_err_name((enum otter_err)12345), "unknown");
+    assert_int_equal(otter_err_http((enum otter_err)12345), 500);
+    assert_int_equal(otter_err_exit(OTTER_OK), 0);
+    assert_int_not_equal(otter_err_exit(OTTER_TRUNCATED), 0);
+    assert_int_equal(otter_err_exit((enum otter_err)12345), 1);
 }
 
 int main(void)
@@ -448,6 +571,8 @@ int main(void)
         cmocka_unit_test(table_limits),
         cmocka_unit_test(boot_cases),
         cmocka_unit_test(otadata_arithmetic),
+        cmocka_unit_test(chips_and_memories_have_names),
+        cmocka_unit_test(failing_hash_is_told),
         cmocka_unit_test(error_numbers_are_frozen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -379,6 +379,47 @@ static void overlapping_slots(void **state)
     assert_non_null(strstr(generator.why, "overlaps"));
 }
 
+static char first_finding[WHY];
+
+/* Warnings too. */
+static void keep_first(void *ctx, const struct otter_table_finding *f)
+{
+    struct generator *g = ctx;
+    struct otter_text t;
+    if (first_finding[0]) return;
+    otter_text_start(&t, first_finding, sizeof first_finding);
+    otter_table_finding_text(&g->list, f, &t);
+}
+
+static void finding(const char *words)
+{
+    first_finding[0] = '\0';
+    otter_table_judge(&generator.list, &generator.rules, keep_first, &generator);
+    if (!strstr(first_finding, words)) fail_msg("'%s' says nothing of '%s'", first_finding, words);
+}
+
+/* What no CSV can say, but a table's bytes can. */
+static void faults_of_a_list(void **state)
+{
+    (void)state;
+    static const char slots[] = "ota_0,app,ota_0,0x10000,1M\nota_1,app,ota_1,0x110000,1M\n";
+    start(&generator);
+    assert_true(builds(slots));
+    generator.list.row[1].flags = 4;
+    finding("has flags 0x4");
+    assert_true(builds(slots));
+    generator.list.row[0].offset = 0;
+    finding("below the end of the partition table");
+    assert_true(builds(slots));
+    generator.list.row[1].offset = 0x100000;
+    finding("--overlapping-slots");
+    assert_true(builds(slots));
+    generator.list.origin[1].line = 0;
+    generator.list.row[1].label[0] = '\x01';
+    generator.list.row[1].flags = 4;
+    finding("row 1 has flags");
+}
+
 static void places(void **state)
 {
     (void)state;
@@ -437,17 +478,12 @@ static void too_many_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(csv_vectors),
-        cmocka_unit_test(binary_vectors),
-        cmocka_unit_test(numbers),
-        cmocka_unit_test(names_and_units),
-        cmocka_unit_test(encodings),
-        cmocka_unit_test(variables),
-        cmocka_unit_test(long_lines),
-        cmocka_unit_test(overlapping_slots),
-        cmocka_unit_test(places),
-        cmocka_unit_test(otadata),
-        cmocka_unit_test(labels_that_cannot_stand),
+        cmocka_unit_test(csv_vectors),      cmocka_unit_test(binary_vectors),
+        cmocka_unit_test(numbers),          cmocka_unit_test(names_and_units),
+        cmocka_unit_test(encodings),        cmocka_unit_test(variables),
+        cmocka_unit_test(long_lines),       cmocka_unit_test(overlapping_slots),
+        cmocka_unit_test(faults_of_a_list), cmocka_unit_test(places),
+        cmocka_unit_test(otadata),          cmocka_unit_test(labels_that_cannot_stand),
         cmocka_unit_test(too_many_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

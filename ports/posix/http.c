@@ -178,6 +178,14 @@ static void on_done(void *ctx, struct MHD_Connection *connection, void **state, 
     *state = NULL;
 }
 
+/* No path of the door needs escapes; taken off, a %00 would end the path, so that /update%00x is /update. */
+static size_t keep_escapes(void *ctx, struct MHD_Connection *connection, char *text)
+{
+    (void)ctx;
+    (void)connection;
+    return strlen(text);
+}
+
 /* ---- the loop ---- */
 
 struct http_server *http_start(struct otter_push *push, int listen_fd)
@@ -185,11 +193,12 @@ struct http_server *http_start(struct otter_push *push, int listen_fd)
     struct http_server *h = calloc(1, sizeof *h);
     if (!h) return NULL;
     h->push = push;
-    h->daemon = MHD_start_daemon(MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET,
-                                 listen_fd, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, h,
-                                 MHD_OPTION_NOTIFY_COMPLETED, on_done, h, MHD_OPTION_CONNECTION_LIMIT,
-                                 (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
-                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_END);
+    h->daemon =
+        MHD_start_daemon(MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, listen_fd,
+                         MHD_OPTION_URI_LOG_CALLBACK, on_request_line, h, MHD_OPTION_NOTIFY_COMPLETED, on_done, h,
+                         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT,
+                         (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
+                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_END);
     if (h->daemon) return h;
     http_stop(h);
     return NULL;

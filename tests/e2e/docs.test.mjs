@@ -56,7 +56,22 @@ test("README's blocks run", async () => {
 });
 
 test('links lead somewhere', () => {
-    for (const page of ['README.md', 'docs/DESIGN.md', 'docs/SPEC.md'])
+    for (const page of ['README.md', 'docs/DESIGN.md', 'docs/SPEC.md', 'docs/SECURITY.md'])
         for (const [, target] of read(page).matchAll(/\]\((?!http)([^)#]+)/g))
             assert.ok(existsSync(join(root, dirname(page), target)), `${page}: ${target}`);
+});
+
+test("SECURITY's tests exist", () => {
+    const given = [...read('docs/SECURITY.md').matchAll(/`(tests\/[^`]+)`: ((?:`[^`]+`(?:, )?)+)/g)];
+    assert.ok(given.length >= 10);
+    // No path stands there without the names of its tests.
+    assert.equal(given.length, [...read('docs/SECURITY.md').matchAll(/`tests\//g)].length);
+    for (const [, path, names] of given)
+        for (const [, name] of names.matchAll(/`([^`]+)`/g)) {
+            const source = read(path);
+            const found = path.endsWith('.c')
+                ? new RegExp(`^static void ${name}\\(void \\*\\*state\\)`, 'm').test(source) && source.split(name).length > 2
+                : source.includes(`'${name}'`);
+            assert.ok(found, `${path}: ${name}`);
+        }
 });
