@@ -181,6 +181,7 @@ static enum otter_err check_request(struct otter_push *p, const struct otter_exc
     enum otter_err e = check_access(p, h);
     if (e) return e;
     if (routes[x->route].action == NOTHING) return OTTER_NOT_FOUND;
+    if (h->boundless) return OTTER_ARG;
     return method_fits(&routes[x->route], h) ? OTTER_OK : OTTER_METHOD;
 }
 

@@ -40,6 +40,7 @@ struct otter_http_head {
     bool has_length;
     uint64_t length; /* of the body */
     bool chunked;
+    bool boundless; /* its body ends only with the connection, so that no reply could follow it */
     void *ctx;
     const char *(*header)(void *ctx, const char *name); /* NULL: there is none */
 };

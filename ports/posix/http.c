@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/select.h>
 #include <time.h>
 
@@ -102,9 +103,11 @@ static struct otter_http_head read_head(struct request *q, const char *method, c
 {
     struct otter_http_head h = {.method = method, .path = path, .ctx = q->connection, .header = find_header};
     const char *length = find_header(q->connection, "Content-Length");
-    h.chunked = find_header(q->connection, "Transfer-Encoding") != NULL;
+    const char *coding = find_header(q->connection, "Transfer-Encoding");
+    h.chunked = coding && strcasecmp(coding, "chunked") == 0;
+    h.boundless = coding && !h.chunked;
     /* The library has refused a length that is no number. */
-    h.has_length = length && !h.chunked;
+    h.has_length = length && !coding;
     if (h.has_length) h.length = strtoull(length, NULL, 10);
     return h;
 }
@@ -114,7 +117,7 @@ static enum MHD_Result take_head(struct request *q, const char *method, const ch
     struct otter_http_head head = read_head(q, method, path);
     q->begun = true;
     q->next = otter_push_head(q->server->push, &q->exchange, &head);
-    q->unread = q->next == OTTER_PUSH_REPLY && (head.chunked || head.length > 0);
+    q->unread = q->next == OTTER_PUSH_REPLY && (head.chunked || head.boundless || head.length > 0);
     if (q->next == OTTER_PUSH_REPLY) return send_reply(q);
     return q->next == OTTER_PUSH_STREAM ? send_stream(q) : MHD_YES;
 }

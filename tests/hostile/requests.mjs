@@ -155,7 +155,8 @@ export function hostile_requests(image) {
             '4\r\njunk\r\n0\r\n\r\n')],
         ['chunked and a length: the chunks count', 523, 'bad_magic', pieces(head('POST', UPLOAD, { 'Transfer-Encoding': 'chunked',
             'Content-Length': 4 }), '4\r\njunk\r\n0\r\n\r\n')],
-        ['an unknown Transfer-Encoding', 0, null, ended(head('POST', UPLOAD, { 'Transfer-Encoding': 'gzip' }), junk)],
+        ['an unknown Transfer-Encoding', 400, 'bad_argument', pieces(head('POST', UPLOAD, { 'Transfer-Encoding': 'gzip' }),
+            junk)],
 
         // Lengths that lie.
         ['fewer bytes than announced', 0, null, ended(head('POST', UPLOAD, { 'Content-Length': size + 1 }), text)],
