@@ -74,7 +74,7 @@ struct otter_image_rules otter_slots_rules(const struct otter_device *d, int slo
     const struct otter_chip *chip = d->ports.chip;
     const struct otter_slot *s = otter_slots_get(d, slot);
     struct otter_image_rules r = {
-        .chip = otter_chip_by_id(chip->id),
+        .chip = chip->info,
         .chip_revision = chip->revision,
         .efuse_revision = chip->efuse_revision,
         .offset = s ? s->offset : 0,

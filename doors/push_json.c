@@ -144,12 +144,6 @@ static void add_slots(cJSON *o, struct otter_device *d)
     if (d->went_back == OTTER_SLOT_NONE) cJSON_AddNullToObject(o, "went_back");
 }
 
-static const char *chip_name(const struct otter_device *d)
-{
-    const struct otter_chip_info *chip = otter_chip_by_id(d->ports.chip->id);
-    return chip ? chip->name : "unknown";
-}
-
 char *otter_push_json_status(struct otter_push *p)
 {
     struct otter_device *d = p->device;
@@ -157,7 +151,7 @@ char *otter_push_json_status(struct otter_push *p)
     otter_status(d, &st);
     cJSON *o = cJSON_CreateObject();
     add_text_or_null(o, "project", d->running_image.has_desc, d->running_image.desc.project);
-    cJSON_AddStringToObject(o, "chip", chip_name(d));
+    cJSON_AddStringToObject(o, "chip", d->ports.chip->info->name);
     cJSON_AddNumberToObject(o, "boot_id", p->config.boot_id);
     cJSON_AddBoolToObject(o, "rollback", d->ports.chip->rollback);
     add_slots(o, d);
@@ -180,9 +174,8 @@ char *otter_push_json_info(struct otter_push *p)
     add_text(o, "appDate", desc->date);
     add_text(o, "appTime", desc->time);
     add_text(o, "idfVersion", desc->idf);
-    cJSON_AddStringToObject(o, "chip", chip_name(d));
-    const struct otter_chip_info *chip = otter_chip_by_id(d->ports.chip->id);
-    cJSON_AddNumberToObject(o, "chipCores", chip ? chip->cores : 0);
+    cJSON_AddStringToObject(o, "chip", d->ports.chip->info->name);
+    cJSON_AddNumberToObject(o, "chipCores", d->ports.chip->info->cores);
     snprintf(revision, sizeof revision, "v%u.%u", d->ports.chip->revision / 100u, d->ports.chip->revision % 100u);
     cJSON_AddStringToObject(o, "chipRevision", revision);
     return print(o);

@@ -47,7 +47,8 @@ void otter_words_image(enum otter_err err, const struct otter_image_check *check
     const struct otter_image_facts *f = &check->facts;
     switch (err) {
     case OTTER_CHIP:
-        add(buf, size, " It is for %s, this is %s.", chip_name(f->chip), chip_name(check->rules.chip));
+        add(buf, size, " It is for %s, this is %s.", chip_name(otter_chip_by_id(f->chip_id)),
+            chip_name(check->rules.chip));
         break;
     case OTTER_CHIP_UNKNOWN: add(buf, size, " Chip id: 0x%04x.", f->chip_id); break;
     case OTTER_CHIP_REV: add_revision(check, buf, size); break;

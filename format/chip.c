@@ -1,4 +1,5 @@
-/* The table of chips. Knows numbers only. */
+/* The chips, each an object of its own, so that a program that names one is linked with that one alone; and the list of
+ * all. Knows numbers only. */
 #include "format/chip.h"
 
 #include <stddef.h>
@@ -20,167 +21,200 @@
         a, b, OTTER_MEM_RTC \
     }
 
-static const struct otter_chip_info chips[] = {
-    {0x0000,
-     "ESP32",
-     "esp32",
-     2,
-     0x1000,
-     0x1C5F21B0,
-     16,
-     16,
-     false,
-     false,
-     {DROM(0x3F400000, 0x3F800000), IROM(0x400D0000, 0x40400000), RAM(0x40080000, 0x400AA000),
-      RAM(0x3FFAE000, 0x40000000), RTC(0x400C0000, 0x400C2000), RTC(0x3FF80000, 0x3FF82000),
-      RTC(0x50000000, 0x50002000)}},
-    {0x0002,
-     "ESP32-S2",
-     "esp32s2",
-     1,
-     0x1000,
-     0xBFDD4EEE,
-     16,
-     16,
-     true,
-     false,
-     {DROM(0x3F000000, 0x3FF80000), IROM(0x40080000, 0x40800000), RAM(0x40020000, 0x40070000),
-      RAM(0x3FFB0000, 0x40000000), RTC(0x50000000, 0x50002000), RTC(0x40070000, 0x40072000)}},
-    {0x0005,
-     "ESP32-C3",
-     "esp32c3",
-     1,
-     0x0,
-     0xD42BA06C,
-     16,
-     16,
-     true,
-     false,
-     {DROM(0x3C000000, 0x3C800000), IROM(0x42000000, 0x42800000), RAM(0x4037C000, 0x403E0000),
-      RAM(0x3FC80000, 0x3FCE0000), RTC(0x50000000, 0x50002000)}},
-    {0x0009,
-     "ESP32-S3",
-     "esp32s3",
-     2,
-     0x0,
-     0xC47E5767,
-     16,
-     16,
-     true,
-     false,
-     {DROM(0x3C000000, 0x3E000000), IROM(0x42000000, 0x44000000), RAM(0x40370000, 0x403E0000),
-      RAM(0x3FC88000, 0x3FD00000), RTC(0x50000000, 0x50002000), RTC(0x600FE000, 0x60100000)}},
-    {0x000C,
-     "ESP32-C2",
-     "esp32c2",
-     1,
-     0x0,
-     0x2B88D29C,
-     14,
-     16,
-     true,
-     false,
-     {DROM(0x3C000000, 0x3C400000), IROM(0x42000000, 0x42400000), RAM(0x4037C000, 0x403C0000),
-      RAM(0x3FCA0000, 0x3FCE0000)}},
-    {0x000D,
-     "ESP32-C6",
-     "esp32c6",
-     1,
-     0x0,
-     0x540DDF62,
-     13,
-     16,
-     true,
-     true,
-     {IROM(0x42000000, 0x43000000), RAM(0x40800000, 0x40880000), RTC(0x50000000, 0x50004000)}},
-    {0x0010,
-     "ESP32-H2",
-     "esp32h2",
-     1,
-     0x0,
-     0x332726F6,
-     13,
-     16,
-     true,
-     true,
-     {IROM(0x42000000, 0x43000000), RAM(0x40800000, 0x40850000), RTC(0x50000000, 0x50001000)}},
-    {0x0012,
-     "ESP32-P4",
-     "esp32p4",
-     2,
-     0x2000,
-     0x3D308E94,
-     16,
-     16,
-     true,
-     true,
-     {IROM(0x40000000, 0x44000000), RAM(0x4FF00000, 0x4FFC0000), RTC(0x50108000, 0x50110000)}},
-    {0x0014,
-     "ESP32-C61",
-     "esp32c61",
-     1,
-     0x0,
-     0x77D850C4,
-     13,
-     16,
-     true,
-     true,
-     {IROM(0x42000000, 0x44000000), RAM(0x40800000, 0x40850000)}},
-    {0x0017,
-     "ESP32-C5",
-     "esp32c5",
-     1,
-     0x2000,
-     0xF71C0343,
-     16,
-     16,
-     true,
-     true,
-     {IROM(0x42000000, 0x44000000), RAM(0x40800000, 0x40860000), RTC(0x50000000, 0x50004000)}},
-    {0x0019,
-     "ESP32-H21",
-     "esp32h21",
-     1,
-     0x0,
-     0xB6DD00AF,
-     13,
-     16,
-     true,
-     true,
-     {IROM(0x42000000, 0x43000000), RAM(0x40800000, 0x40850000), RTC(0x50000000, 0x50001000)}},
-    {0x001C,
-     "ESP32-H4",
-     "esp32h4",
-     2,
-     0x2000,
-     0x9E0BAA8A,
-     13,
-     16,
-     true,
-     true,
-     {IROM(0x42000000, 0x44000000), RAM(0x40810000, 0x40860000)}},
-    {0x0020,
-     "ESP32-S31",
-     "esp32s31",
-     2,
-     0x2000,
-     0x3101F7C1,
-     15,
-     18,
-     true,
-     true,
-     {IROM(0x40000000, 0x44000000), RAM(0x2F000000, 0x2F080000), RTC(0x2E000000, 0x2E008000)}},
+const struct otter_chip_info otter_chip_esp32 = {
+    .id = 0x0000,
+    .name = "ESP32",
+    .target = "esp32",
+    .cores = 2,
+    .bootloader_offset = 0x1000,
+    .uf2_family = 0x1C5F21B0,
+    .page_log2_min = 16,
+    .page_log2_max = 16,
+    .memory = {DROM(0x3F400000, 0x3F800000), IROM(0x400D0000, 0x40400000), RAM(0x40080000, 0x400AA000),
+               RAM(0x3FFAE000, 0x40000000), RTC(0x400C0000, 0x400C2000), RTC(0x3FF80000, 0x3FF82000),
+               RTC(0x50000000, 0x50002000)},
 };
 
-const struct otter_chip_info *otter_chip_at(unsigned i)
-{
-    return i < sizeof chips / sizeof chips[0] ? &chips[i] : NULL;
-}
+const struct otter_chip_info otter_chip_esp32s2 = {
+    .id = 0x0002,
+    .name = "ESP32-S2",
+    .target = "esp32s2",
+    .cores = 1,
+    .bootloader_offset = 0x1000,
+    .uf2_family = 0xBFDD4EEE,
+    .page_log2_min = 16,
+    .page_log2_max = 16,
+    .efuse_revision = true,
+    .memory = {DROM(0x3F000000, 0x3FF80000), IROM(0x40080000, 0x40800000), RAM(0x40020000, 0x40070000),
+               RAM(0x3FFB0000, 0x40000000), RTC(0x50000000, 0x50002000), RTC(0x40070000, 0x40072000)},
+};
+
+const struct otter_chip_info otter_chip_esp32c3 = {
+    .id = 0x0005,
+    .name = "ESP32-C3",
+    .target = "esp32c3",
+    .cores = 1,
+    .bootloader_offset = 0x0,
+    .uf2_family = 0xD42BA06C,
+    .page_log2_min = 16,
+    .page_log2_max = 16,
+    .efuse_revision = true,
+    .memory = {DROM(0x3C000000, 0x3C800000), IROM(0x42000000, 0x42800000), RAM(0x4037C000, 0x403E0000),
+               RAM(0x3FC80000, 0x3FCE0000), RTC(0x50000000, 0x50002000)},
+};
+
+const struct otter_chip_info otter_chip_esp32s3 = {
+    .id = 0x0009,
+    .name = "ESP32-S3",
+    .target = "esp32s3",
+    .cores = 2,
+    .bootloader_offset = 0x0,
+    .uf2_family = 0xC47E5767,
+    .page_log2_min = 16,
+    .page_log2_max = 16,
+    .efuse_revision = true,
+    .memory = {DROM(0x3C000000, 0x3E000000), IROM(0x42000000, 0x44000000), RAM(0x40370000, 0x403E0000),
+               RAM(0x3FC88000, 0x3FD00000), RTC(0x50000000, 0x50002000), RTC(0x600FE000, 0x60100000)},
+};
+
+const struct otter_chip_info otter_chip_esp32c2 = {
+    .id = 0x000C,
+    .name = "ESP32-C2",
+    .target = "esp32c2",
+    .cores = 1,
+    .bootloader_offset = 0x0,
+    .uf2_family = 0x2B88D29C,
+    .page_log2_min = 14,
+    .page_log2_max = 16,
+    .efuse_revision = true,
+    .memory = {DROM(0x3C000000, 0x3C400000), IROM(0x42000000, 0x42400000), RAM(0x4037C000, 0x403C0000),
+               RAM(0x3FCA0000, 0x3FCE0000)},
+};
+
+const struct otter_chip_info otter_chip_esp32c6 = {
+    .id = 0x000D,
+    .name = "ESP32-C6",
+    .target = "esp32c6",
+    .cores = 1,
+    .bootloader_offset = 0x0,
+    .uf2_family = 0x540DDF62,
+    .page_log2_min = 13,
+    .page_log2_max = 16,
+    .efuse_revision = true,
+    .shared_map = true,
+    .memory = {IROM(0x42000000, 0x43000000), RAM(0x40800000, 0x40880000), RTC(0x50000000, 0x50004000)},
+};
+
+const struct otter_chip_info otter_chip_esp32h2 = {
+    .id = 0x0010,
+    .name = "ESP32-H2",
+    .target = "esp32h2",
+    .cores = 1,
+    .bootloader_offset = 0x0,
+    .uf2_family = 0x332726F6,
+    .page_log2_min = 13,
+    .page_log2_max = 16,
+    .efuse_revision = true,
+    .shared_map = true,
+    .memory = {IROM(0x42000000, 0x43000000), RAM(0x40800000, 0x40850000), RTC(0x50000000, 0x50001000)},
+};
+
+const struct otter_chip_info otter_chip_esp32p4 = {
+    .id = 0x0012,
+    .name = "ESP32-P4",
+    .target = "esp32p4",
+    .cores = 2,
+    .bootloader_offset = 0x2000,
+    .uf2_family = 0x3D308E94,
+    .page_log2_min = 16,
+    .page_log2_max = 16,
+    .efuse_revision = true,
+    .shared_map = true,
+    .memory = {IROM(0x40000000, 0x44000000), RAM(0x4FF00000, 0x4FFC0000), RTC(0x50108000, 0x50110000)},
+};
+
+const struct otter_chip_info otter_chip_esp32c61 = {
+    .id = 0x0014,
+    .name = "ESP32-C61",
+    .target = "esp32c61",
+    .cores = 1,
+    .bootloader_offset = 0x0,
+    .uf2_family = 0x77D850C4,
+    .page_log2_min = 13,
+    .page_log2_max = 16,
+    .efuse_revision = true,
+    .shared_map = true,
+    .memory = {IROM(0x42000000, 0x44000000), RAM(0x40800000, 0x40850000)},
+};
+
+const struct otter_chip_info otter_chip_esp32c5 = {
+    .id = 0x0017,
+    .name = "ESP32-C5",
+    .target = "esp32c5",
+    .cores = 1,
+    .bootloader_offset = 0x2000,
+    .uf2_family = 0xF71C0343,
+    .page_log2_min = 16,
+    .page_log2_max = 16,
+    .efuse_revision = true,
+    .shared_map = true,
+    .memory = {IROM(0x42000000, 0x44000000), RAM(0x40800000, 0x40860000), RTC(0x50000000, 0x50004000)},
+};
+
+const struct otter_chip_info otter_chip_esp32h21 = {
+    .id = 0x0019,
+    .name = "ESP32-H21",
+    .target = "esp32h21",
+    .cores = 1,
+    .bootloader_offset = 0x0,
+    .uf2_family = 0xB6DD00AF,
+    .page_log2_min = 13,
+    .page_log2_max = 16,
+    .efuse_revision = true,
+    .shared_map = true,
+    .memory = {IROM(0x42000000, 0x43000000), RAM(0x40800000, 0x40850000), RTC(0x50000000, 0x50001000)},
+};
+
+const struct otter_chip_info otter_chip_esp32h4 = {
+    .id = 0x001C,
+    .name = "ESP32-H4",
+    .target = "esp32h4",
+    .cores = 2,
+    .bootloader_offset = 0x2000,
+    .uf2_family = 0x9E0BAA8A,
+    .page_log2_min = 13,
+    .page_log2_max = 16,
+    .efuse_revision = true,
+    .shared_map = true,
+    .memory = {IROM(0x42000000, 0x44000000), RAM(0x40810000, 0x40860000)},
+};
+
+const struct otter_chip_info otter_chip_esp32s31 = {
+    .id = 0x0020,
+    .name = "ESP32-S31",
+    .target = "esp32s31",
+    .cores = 2,
+    .bootloader_offset = 0x2000,
+    .uf2_family = 0x3101F7C1,
+    .page_log2_min = 15,
+    .page_log2_max = 18,
+    .efuse_revision = true,
+    .shared_map = true,
+    .memory = {IROM(0x40000000, 0x44000000), RAM(0x2F000000, 0x2F080000), RTC(0x2E000000, 0x2E008000)},
+};
+
+static const struct otter_chip_info *const chips[] = {
+    &otter_chip_esp32,    &otter_chip_esp32s2, &otter_chip_esp32c3,  &otter_chip_esp32s3,  &otter_chip_esp32c2,
+    &otter_chip_esp32c6,  &otter_chip_esp32h2, &otter_chip_esp32p4,  &otter_chip_esp32c61, &otter_chip_esp32c5,
+    &otter_chip_esp32h21, &otter_chip_esp32h4, &otter_chip_esp32s31,
+};
+
+const struct otter_chip_info *otter_chip_at(unsigned i) { return i < sizeof chips / sizeof chips[0] ? chips[i] : NULL; }
 
 const struct otter_chip_info *otter_chip_by_id(uint16_t id)
 {
     for (unsigned i = 0; otter_chip_at(i); i++)
-        if (chips[i].id == id) return &chips[i];
+        if (chips[i]->id == id) return chips[i];
     return NULL;
 }
 
@@ -200,7 +234,7 @@ static bool spells(const char *name, const char *target)
 const struct otter_chip_info *otter_chip_by_name(const char *name)
 {
     for (unsigned i = 0; otter_chip_at(i); i++)
-        if (spells(name, chips[i].target)) return &chips[i];
+        if (spells(name, chips[i]->target)) return chips[i];
     return NULL;
 }
 

@@ -14,9 +14,9 @@ struct otter_memory_range {
 };
 
 struct otter_chip_info {
-    uint16_t id;        /* chip_id of the image header */
-    const char *name;   /* as people write it: "ESP32-C3" */
-    const char *target; /* as tools write it: "esp32c3" */
+    uint16_t id;    /* chip_id of the image header */
+    char name[10];  /* as people write it: "ESP32-C3" */
+    char target[9]; /* as tools write it: "esp32c3" */
     uint8_t cores;
     uint32_t bootloader_offset; /* in flash, bytes */
     uint32_t uf2_family;
@@ -26,7 +26,13 @@ struct otter_chip_info {
     struct otter_memory_range memory[8];
 };
 
-/* NULL if no chip has that id or name. Names are taken as name or target, in upper or lower case. */
+/* A device names its own one, and is linked with no other. */
+extern const struct otter_chip_info otter_chip_esp32, otter_chip_esp32s2, otter_chip_esp32c3, otter_chip_esp32s3,
+    otter_chip_esp32c2, otter_chip_esp32c6, otter_chip_esp32h2, otter_chip_esp32p4, otter_chip_esp32c61,
+    otter_chip_esp32c5, otter_chip_esp32h21, otter_chip_esp32h4, otter_chip_esp32s31;
+
+/* Lookups link all of them.
+ * NULL if no chip has that id or name. Names are taken as name or target, in upper or lower case. */
 const struct otter_chip_info *otter_chip_by_id(uint16_t id);
 const struct otter_chip_info *otter_chip_by_name(const char *name);
 /* The i-th known chip, NULL behind the last. */

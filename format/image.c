@@ -75,6 +75,12 @@ bool otter_app_desc_read(const uint8_t raw[OTTER_IMAGE_DESC], struct otter_app_d
 
 /* ---- one part after the other ---- */
 
+static const struct otter_chip_info *find_chip(const struct otter_image_rules *r, uint16_t id)
+{
+    if (r->chip && r->chip->id == id) return r->chip;
+    return r->chips ? r->chips(id) : NULL;
+}
+
 static void read_header(struct otter_image_check *c)
 {
     const uint8_t *h = c->hold;
@@ -88,7 +94,7 @@ static void read_header(struct otter_image_check *c)
     f->revision_min = otter_get16(h + 15);
     f->revision_max = otter_get16(h + 17);
     f->hash_appended = h[23];
-    f->chip = otter_chip_by_id(f->chip_id);
+    f->chip = find_chip(&c->rules, f->chip_id);
 }
 
 static enum otter_err judge_header(const struct otter_image_check *c)

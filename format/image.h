@@ -34,12 +34,14 @@ enum otter_image_flags {
 };
 
 struct otter_image_rules {
-    const struct otter_chip_info *chip; /* NULL: the one the image names */
-    int32_t chip_revision;              /* major * 100 + minor; negative: not judged */
-    int32_t efuse_revision;             /* the same */
-    uint32_t offset;                    /* where in flash the image starts: mapped segments must be congruent to it */
-    uint32_t room;                      /* bytes the image may take, at most 16 MiB; 0: 16 MiB */
-    unsigned flags;                     /* enum otter_image_flags */
+    const struct otter_chip_info *chip; /* the one the image must be for; NULL: any that chips finds */
+    /* Finds the chip that the image names where it is not the one above: otter_chip_by_id(), or NULL for none. */
+    const struct otter_chip_info *(*chips)(uint16_t id);
+    int32_t chip_revision;  /* major * 100 + minor; negative: not judged */
+    int32_t efuse_revision; /* the same */
+    uint32_t offset;        /* where in flash the image starts: mapped segments must be congruent to it */
+    uint32_t room;          /* bytes the image may take, at most 16 MiB; 0: 16 MiB */
+    unsigned flags;         /* enum otter_image_flags */
 };
 
 struct otter_image_segment {
@@ -66,7 +68,7 @@ struct otter_image_facts {
     uint16_t chip_id;
     uint16_t revision_min, revision_max; /* major * 100 + minor; max 0 and 65535: not set */
     uint32_t entry;
-    const struct otter_chip_info *chip; /* NULL: no known chip */
+    const struct otter_chip_info *chip; /* the one of chip_id; NULL: the rules know none */
     bool has_desc;
     struct otter_app_desc desc;
     struct otter_image_segment segment[OTTER_IMAGE_SEGMENTS];

@@ -69,7 +69,8 @@ static void image_verdicts(void **state)
 static enum otter_err check_split(const uint8_t *bytes, size_t size, uint32_t *seed, struct otter_image_facts *facts)
 {
     struct otter_image_check check;
-    struct otter_image_rules rules = {.chip_revision = -1, .efuse_revision = -1, .flags = OTTER_IMAGE_DESCRIBED};
+    struct otter_image_rules rules = {
+        .chips = otter_chip_by_id, .chip_revision = -1, .efuse_revision = -1, .flags = OTTER_IMAGE_DESCRIBED};
     otter_image_start(&check, &rules, crypto());
     for (size_t at = 0, n; at < size; at += n) {
         *seed = *seed * 1103515245 + 12345;
@@ -86,7 +87,8 @@ static void compare_splits(const uint8_t *bytes, size_t size, enum otter_err exp
 {
     struct otter_image_facts whole, facts;
     struct otter_image_check check;
-    struct otter_image_rules rules = {.chip_revision = -1, .efuse_revision = -1, .flags = OTTER_IMAGE_DESCRIBED};
+    struct otter_image_rules rules = {
+        .chips = otter_chip_by_id, .chip_revision = -1, .efuse_revision = -1, .flags = OTTER_IMAGE_DESCRIBED};
     otter_image_start(&check, &rules, crypto());
     for (size_t i = 0; i < size; i++) otter_image_feed(&check, bytes + i, 1);
     assert_int_equal(otter_image_end(&check), expected);
@@ -119,12 +121,32 @@ static enum otter_err judge(const struct fixture_image *image, struct otter_imag
     return otter_image_end(&check);
 }
 
+/* What links no list of chips knows its own one alone; the verdicts stay the same. */
+static void one_chip_is_enough(void **state)
+{
+    (void)state;
+    static struct fixture_image image;
+    struct otter_image_rules rules = {.chip = &otter_chip_esp32c3, .chip_revision = -1, .efuse_revision = -1};
+    fixture_image(&image, "1.2.3", NULL, 5000);
+    assert_int_equal(judge(&image, rules), OTTER_OK);
+    image.bytes[12] = (uint8_t)otter_chip_esp32s3.id;
+    assert_int_equal(judge(&image, rules), OTTER_CHIP);
+    image.bytes[12] = 0x7F;
+    assert_int_equal(judge(&image, rules), OTTER_CHIP);
+    rules = (struct otter_image_rules){.chips = otter_chip_by_id, .chip_revision = -1, .efuse_revision = -1};
+    assert_int_equal(judge(&image, rules), OTTER_CHIP_UNKNOWN);
+    rules.chips = NULL;
+    assert_int_equal(judge(&image, rules), OTTER_CHIP_UNKNOWN);
+}
+
 static void what_the_engine_asks_beyond(void **state)
 {
     (void)state;
     static struct fixture_image image;
-    struct otter_image_rules rules = {
-        .chip_revision = 3, .efuse_revision = 0, .flags = OTTER_IMAGE_LOADABLE | OTTER_IMAGE_DESCRIBED};
+    struct otter_image_rules rules = {.chips = otter_chip_by_id,
+                                      .chip_revision = 3,
+                                      .efuse_revision = 0,
+                                      .flags = OTTER_IMAGE_LOADABLE | OTTER_IMAGE_DESCRIBED};
     fixture_image(&image, "1.2.3", NULL, 5000);
     assert_int_equal(judge(&image, rules), OTTER_OK);
     image.bytes[0x20] ^= 1; /* the descriptor's magic */
@@ -564,6 +586,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(image_verdicts),
         cmocka_unit_test(any_split_same_result),
+        cmocka_unit_test(one_chip_is_enough),
         cmocka_unit_test(what_the_engine_asks_beyond),
         cmocka_unit_test(table_verdicts),
         cmocka_unit_test(table_read_and_written_again),

@@ -22,7 +22,8 @@ static struct elf_fixture elf;
 
 static struct otter_image_check checked(const struct otter_image_output *out, unsigned flags)
 {
-    struct otter_image_rules rules = {.chip_revision = -1, .efuse_revision = -1, .offset = 0x10000, .flags = flags};
+    struct otter_image_rules rules = {
+        .chips = otter_chip_by_id, .chip_revision = -1, .efuse_revision = -1, .offset = 0x10000, .flags = flags};
     static struct otter_image_check check;
     otter_image_start(&check, &rules, &otter_crypto_openssl);
     otter_image_feed(&check, out->data, out->length);

@@ -133,7 +133,7 @@ static void start_firmware(struct life *l)
     const struct device_options *o = l->power->options;
     char name[8];
     l->chip = (struct otter_chip){.ctx = l,
-                                  .id = o->chip->id,
+                                  .info = o->chip,
                                   .revision = o->chip_revision,
                                   .efuse_revision = o->efuse_revision,
                                   .rollback = !o->no_rollback,

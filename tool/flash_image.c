@@ -16,6 +16,7 @@ enum otter_err flash_app_judge(struct flash_bytes flash, const struct otter_part
                                const struct otter_chip_info *chip, struct otter_image_check *c)
 {
     struct otter_image_rules rules = {.chip = chip,
+                                      .chips = otter_chip_by_id,
                                       .chip_revision = -1,
                                       .efuse_revision = -1,
                                       .offset = slot->offset,
@@ -28,6 +29,7 @@ enum otter_err flash_bootloader_judge(struct flash_bytes flash, uint32_t offset,
                                       struct otter_image_check *c)
 {
     struct otter_image_rules rules = {.chip = chip,
+                                      .chips = otter_chip_by_id,
                                       .chip_revision = -1,
                                       .efuse_revision = -1,
                                       .room = OTTER_CFG_TABLE_OFFSET - offset,

@@ -295,7 +295,9 @@ static enum otter_err judge_signatures(struct request *r, const struct otter_ima
 
 static int run(int argc, char **argv, bool verify)
 {
-    struct request r = {.verify = verify, .rules = {.chip_revision = -1, .efuse_revision = -1, .offset = APP_OFFSET}};
+    struct request r = {
+        .verify = verify,
+        .rules = {.chips = otter_chip_by_id, .chip_revision = -1, .efuse_revision = -1, .offset = APP_OFFSET}};
     struct otter_image_check c;
     int status = read_options(&r, argc, argv);
     if (status) return status;

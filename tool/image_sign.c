@@ -158,7 +158,8 @@ struct signing {
 /* Reads and judges an image; the facts, or an exit status (said on stderr). */
 static int read_image(const char *path, uint8_t **file, size_t *size, uint32_t *length)
 {
-    struct otter_image_rules rules = {.chip_revision = -1, .efuse_revision = -1, .offset = APP_OFFSET};
+    struct otter_image_rules rules = {
+        .chips = otter_chip_by_id, .chip_revision = -1, .efuse_revision = -1, .offset = APP_OFFSET};
     struct otter_image_check c;
     *file = tool_read_file(path, FILE_MAX, size);
     if (!*file) return 2;

@@ -126,8 +126,10 @@ static bool get_status(struct push *p, long *status)
 static int judge_image(struct push *p)
 {
     char words[256];
-    struct otter_image_rules rules = {
-        .chip_revision = -1, .efuse_revision = -1, .flags = OTTER_IMAGE_LOADABLE | OTTER_IMAGE_DESCRIBED};
+    struct otter_image_rules rules = {.chips = otter_chip_by_id,
+                                      .chip_revision = -1,
+                                      .efuse_revision = -1,
+                                      .flags = OTTER_IMAGE_LOADABLE | OTTER_IMAGE_DESCRIBED};
     p->image = tool_read_file(p->image_path, IMAGE_MAX, &p->size);
     if (!p->image) return 2;
     otter_image_start(&p->check, &rules, tool_crypto());

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "format/chip.h"
 #include "otter/config.h"
 
 enum {
@@ -34,11 +35,11 @@ struct otter_flash {
 /* The chip that Otter runs on. */
 struct otter_chip {
     void *ctx;
-    uint16_t id;             /* chip id as in the image header, 0x0005 = ESP32-C3 */
-    uint16_t revision;       /* major * 100 + minor */
-    uint16_t efuse_revision; /* eFuse block revision, major * 100 + minor */
-    uint32_t secure_version; /* anti-rollback version burnt into eFuse; 0 where it is not used */
-    bool rollback;           /* the boot loader was built with CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE */
+    const struct otter_chip_info *info; /* never NULL: &otter_chip_esp32c3 or another of format/chip.h */
+    uint16_t revision;                  /* major * 100 + minor */
+    uint16_t efuse_revision;            /* eFuse block revision, major * 100 + minor */
+    uint32_t secure_version;            /* anti-rollback version burnt into eFuse; 0 where it is not used */
+    bool rollback;                      /* the boot loader was built with CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE */
     /* Physical flash offset of the image that runs: its start, or any address inside it. */
     int32_t (*running)(void *ctx, uint32_t *off);
     /* Restarts after delay_ms; returns at once. */

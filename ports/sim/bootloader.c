@@ -194,6 +194,7 @@ static struct otter_image_rules rules_of(const struct boot *t, const struct app 
 {
     struct otter_image_rules rules = {
         .chip = t->b->chip,
+        .chips = otter_chip_by_id,
         .chip_revision = t->b->chip_revision,
         .efuse_revision = t->b->efuse_revision,
         .offset = a->offset,

@@ -28,8 +28,8 @@ void sim_world_init(struct sim_world *w, uint8_t *bytes, uint32_t size, const st
     memset(w, 0, sizeof *w);
     sim_nor_init(&w->nor, bytes, size, NULL);
     w->crypto = crypto;
-    w->chip =
-        (struct otter_chip){.ctx = w, .id = 5, .revision = 3, .rollback = true, .running = running, .reboot = reboot};
+    w->chip = (struct otter_chip){
+        .ctx = w, .info = &otter_chip_esp32c3, .revision = 3, .rollback = true, .running = running, .reboot = reboot};
     w->clock = (struct otter_clock){w, now_ms};
 }
 
@@ -37,7 +37,7 @@ bool sim_world_start(struct sim_world *w, enum otter_err *err)
 {
     struct sim_boot b = {.flash = &w->nor.port,
                          .crypto = w->crypto,
-                         .chip = otter_chip_by_id(w->chip.id),
+                         .chip = w->chip.info,
                          .chip_revision = w->chip.revision,
                          .efuse_revision = w->chip.efuse_revision,
                          .rollback = w->chip.rollback};

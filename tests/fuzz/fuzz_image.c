@@ -7,7 +7,8 @@
 
 static enum otter_err judge(struct otter_image_check *c, const uint8_t *data, size_t size, size_t piece)
 {
-    struct otter_image_rules rules = {.chip_revision = 3,
+    struct otter_image_rules rules = {.chips = otter_chip_by_id,
+                                      .chip_revision = 3,
                                       .efuse_revision = 100,
                                       .offset = 0x10000,
                                       .room = 1 << 20,
