@@ -245,7 +245,7 @@ int main(void)
     row("simulated time of an update / flash floor", update_us() / floor_us());
     fresh();
     row("longest call / a block's erase and writes", longest_call_us() / block_us());
-    row("longest call / an erase and a sector's writes, which otter.h promises",
+    row("longest call / an erase and a sector's writes",
         longest_us / (sim_times_typical.erase_64k_us + 16.0 * sim_times_typical.page_write_us));
     same_but(0);
     row("spare slot holds the image already / flash floor", update_us() / floor_us());
