@@ -16,10 +16,8 @@ run: build ## a virtual ESP32 is updated before your eyes
 test: ## everything that must hold, in a few minutes
 	@scripts/test
 
-torture: ## power cuts at every operation, and again during each recovery; minutes
-	@cmake --preset gcc >/dev/null
-	@cmake --build $(BUILD) -j$(JOBS) --target test_cuts $(QUIET)
-	@OTTER_CUTS_DEPTH=2 $(BUILD)/tests/test_cuts
+torture: build ## power cuts at every operation, and again during each recovery; minutes. SEED=N for others
+	@scripts/torture
 
 fuzz: ## every fuzzer for ten minutes; SECONDS=N for another time
 	@scripts/fuzz $(SECONDS)

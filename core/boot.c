@@ -71,12 +71,27 @@ enum otter_err otter_boot_on_trial(struct otter_device *d, bool *trial)
     return OTTER_OK;
 }
 
+/* An erase begins by writing zeros, and sequence number 0 with a blank CRC counts as whole: so an entry whose CRC was
+ * never written is given a wrong one first. */
+static enum otter_err erase_entry(struct otter_device *d, int sector)
+{
+    struct otter_ota_entry entry;
+    uint8_t raw[OTTER_OTADATA_ENTRY], wrong[4] = {0};
+    uint32_t at = sector_at(d, sector);
+    enum otter_err e = otter_flash_read(d, at, raw, sizeof raw);
+    if (e) return e;
+    otter_ota_read(raw, &entry);
+    if (entry.seq != OTTER_OTA_NO_SEQ && entry.crc == UINT32_MAX && d->ports.flash->write_unit <= sizeof wrong)
+        e = otter_flash_write(d, at + CRC_AT, wrong, sizeof wrong);
+    return e ? e : otter_flash_erase(d, at, OTTER_SECTOR);
+}
+
 static enum otter_err write_entry(struct otter_device *d, int sector, uint32_t seq, uint32_t state)
 {
     uint8_t raw[OTTER_OTADATA_ENTRY];
     uint32_t at = sector_at(d, sector), first = d->ports.flash->write_unit > 4 ? sizeof raw : CRC_AT;
     otter_ota_write(seq, state, raw);
-    enum otter_err e = otter_flash_erase(d, at, OTTER_SECTOR);
+    enum otter_err e = erase_entry(d, sector);
     if (!e) e = otter_flash_write(d, at, raw, first);
     /* Encrypted flash takes the entry in one piece only; there the CRC cannot be held back. */
     if (!e && first < sizeof raw) e = otter_flash_write(d, at + first, raw + first, (uint32_t)sizeof raw - first);
@@ -106,8 +121,8 @@ enum otter_err otter_boot_switch(struct otter_device *d, int slot)
 /* Without a valid entry the boot loader takes the factory app: the deciding one goes last. */
 static enum otter_err anchor_factory(struct otter_device *d, int active)
 {
-    enum otter_err e = otter_flash_erase(d, sector_at(d, active == 0 ? 1 : 0), OTTER_SECTOR);
-    return e ? e : otter_flash_erase(d, sector_at(d, active == 0 ? 0 : 1), OTTER_SECTOR);
+    enum otter_err e = erase_entry(d, active == 0 ? 1 : 0);
+    return e ? e : erase_entry(d, active == 0 ? 0 : 1);
 }
 
 enum otter_err otter_boot_anchor(struct otter_device *d)

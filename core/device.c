@@ -32,15 +32,23 @@ static enum otter_err mend_given_up(struct otter_device *d, int slot)
     return otter_flash_kill_image(d, s->offset);
 }
 
+static enum otter_err leave_unswitched(struct otter_device *d)
+{
+    enum otter_err e = OTTER_OK;
+    if (d->record.retried) {
+        otter_record_why(d, "power was lost each time it was to start");
+        e = mend_given_up(d, d->record.slot);
+    }
+    if (!e) otter_record_clear(d);
+    return e;
+}
+
 /* The record says that a switch was made, but the old firmware runs and nothing in otadata says why: a cut hit the boot
  * loader's or the confirmation's rewriting of the entry. Once, it is made again. */
 static enum otter_err switch_again(struct otter_device *d)
 {
     struct otter_record *r = &d->record;
-    if (r->retried || otter_slots_verify(d, r->slot)) {
-        otter_record_clear(d);
-        return OTTER_OK;
-    }
+    if (r->retried || otter_slots_verify(d, r->slot)) return leave_unswitched(d);
     r->retried = true;
     otter_record_save(d);
     enum otter_err e = otter_boot_switch(d, r->slot);

@@ -320,6 +320,14 @@ static enum otter_err compare_running(struct otter_session *s)
     return same && s->read_back == length ? OTTER_ALREADY_CURRENT : OTTER_OK;
 }
 
+/* A first sector that was kept is erased and written anew here: for that long nothing may be gone on from. */
+static enum otter_err write_header(struct otter_session *s)
+{
+    if (s->writer.first_kept && s->device->record.progress) otter_record_progress(s->device, 0);
+    s->step = OTTER_STEP_SWITCH;
+    return otter_writer_head(&s->writer, s->device, s->sector);
+}
+
 static enum otter_err switch_over(struct otter_session *s)
 {
     const struct otter_image_facts *facts = &s->check.facts;
@@ -354,10 +362,7 @@ enum otter_err otter_finish(struct otter_session *s)
     case OTTER_STEP_RECEIVING: e = close_input(s); break;
     case OTTER_STEP_VERIFYING: e = verify(s); break;
     case OTTER_STEP_COMPARING: e = compare_running(s); break;
-    case OTTER_STEP_HEADER:
-        e = otter_writer_head(&s->writer, s->device, s->sector);
-        s->step = OTTER_STEP_SWITCH;
-        break;
+    case OTTER_STEP_HEADER: e = write_header(s); break;
     case OTTER_STEP_SWITCH: e = switch_over(s); break;
     case OTTER_STEP_CLOSED:
     case OTTER_STEP_DONE: break;

@@ -490,6 +490,27 @@ static void damaged_active_slot_is_no_way_in(void **state)
     assert_int_equal(state_of_running(), OTTER_OTA_PENDING_VERIFY);
 }
 
+/* An entry without its CRC, whose erase stops at its first zeros: sequence number 0 with a blank CRC counts as whole,
+ * and names ota_1; from there the search would start what is in ota_0 without a trial. */
+static void torn_entry_is_spoiled_before_its_erase(void **state)
+{
+    (void)state;
+    static const uint8_t seq[4] = {1, 0, 0, 0};
+    unsigned erases = 0;
+    for (uint64_t at = 1;; at++) {
+        fixture_device(&world, flash, true, &old_image);
+        memcpy(flash + 0xD000, seq, sizeof seq);
+        restart();
+        world.nor.cut = (struct sim_cut){.at = at, .tear = SIM_TEAR_HALF_ERASE, .arg = 1};
+        push(&new_image);
+        if (!world.nor.dead) break;
+        erases += flash[0xD000] == 0;
+        restart();
+        assert_true(runs(&old_image));
+    }
+    assert_int_equal(erases, 1);
+}
+
 static void no_previous_no_way_back(void **state)
 {
     (void)state;
@@ -798,6 +819,7 @@ int main(void)
         TEST(otadata_is_untouched_before_the_switch),
         TEST(confirm_never_marks_another_slot),
         TEST(damaged_active_slot_is_no_way_in),
+        TEST(torn_entry_is_spoiled_before_its_erase),
         TEST(no_previous_no_way_back),
         TEST(from_factory_and_back),
         TEST(tables_that_cannot_be_updated),

@@ -6,5 +6,6 @@ int tool_image(int argc, char **argv);
 int tool_otadata(int argc, char **argv);
 int tool_flash(int argc, char **argv);
 int tool_table(int argc, char **argv);
+int tool_torture(int argc, char **argv);
 
 #endif

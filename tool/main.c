@@ -64,6 +64,7 @@ int main(int argc, char **argv)
         {"otadata", tool_otadata, "which slot would boot, and why"},
         {"nvs", tool_nvs, "NVS partitions: build, dump, get, set, erase"},
         {"flash", tool_flash, "whole-flash files: build, info, boot, erase"},
+        {"torture", tool_torture, "proves that no loss of power costs a device"},
         {"device", run_device, "the virtual ESP32"},
         {"push", run_push, "upload firmware to a device and wait until it runs"},
         {"version", run_version, "this tool's version"},

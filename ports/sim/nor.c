@@ -102,20 +102,22 @@ static void tear(const struct sim_cut *cut, uint8_t *old, const uint8_t *new, ui
             memset(old, 0, prefix);
         break;
     case SIM_TEAR_BEFORE:
-    case SIM_TEARS: break;
+    case SIM_TEAR_LOST:
+    case SIM_TEAR_KINDS: break;
     }
 }
 
 static int32_t change(struct sim_nor *n, uint32_t off, const uint8_t *new, uint32_t len)
 {
     n->changes++;
+    for (uint32_t s = off / OTTER_SECTOR; n->marks && s <= (off + len - 1) / OTTER_SECTOR; s++) n->marks[s] = 1;
     if (n->cut.at != n->changes) {
         change_all(n->bytes + off, new, len);
         return 0;
     }
     tear(&n->cut, n->bytes + off, new, len);
-    n->dead = true;
-    return SIM_NOR_DEAD;
+    n->dead = n->cut.tear != SIM_TEAR_LOST;
+    return n->dead ? SIM_NOR_DEAD : 0;
 }
 
 /* ---- the port's three functions ---- */
@@ -195,7 +197,7 @@ void sim_nor_power_on(struct sim_nor *n)
 
 const char *sim_tear_name(enum sim_tear tear)
 {
-    static const char *const names[SIM_TEARS] = {"before",      "after",       "prefix",
-                                                 "random-bits", "all-but-one", "half-erase"};
+    static const char *const names[SIM_TEAR_KINDS] = {"before",      "after",      "prefix", "random-bits",
+                                                      "all-but-one", "half-erase", "lost"};
     return names[tear];
 }

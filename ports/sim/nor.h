@@ -18,7 +18,9 @@ enum sim_tear {
     SIM_TEAR_RANDOM_BITS, /* each bit that was to change did so or not, by seed */
     SIM_TEAR_ALL_BUT_ONE, /* all bits but one, the arg-th (modulo their number) */
     SIM_TEAR_HALF_ERASE, /* an erase stopped in its first phase: a prefix of arg bytes is all 0; a write: as a prefix */
-    SIM_TEARS
+    SIM_TEARS,
+    SIM_TEAR_LOST = SIM_TEARS, /* power does not go: nothing of it happened, and the chip reports success */
+    SIM_TEAR_KINDS
 };
 
 enum sim_op { SIM_READ, SIM_WRITE, SIM_ERASE, SIM_OPS };
@@ -58,6 +60,7 @@ struct sim_nor {
     uint64_t bytes_written, bytes_erased;
     uint64_t changes; /* writes and erases since the last sim_nor_power_on(), on which cuts count */
     uint32_t *wear;   /* erases a sector, size / 4096 of them; NULL: not kept */
+    uint8_t *marks;   /* 1 for a sector that was changed, size / 4096 of them, never cleared; NULL: not kept */
     struct sim_cut cut;
     struct sim_fault fault;
     bool dead; /* power is gone: every call fails until sim_nor_power_on() */

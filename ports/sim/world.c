@@ -40,7 +40,9 @@ bool sim_world_start(struct sim_world *w, enum otter_err *err)
                          .chip = w->chip.info,
                          .chip_revision = w->chip.revision,
                          .efuse_revision = w->chip.efuse_revision,
-                         .rollback = w->chip.rollback};
+                         .rollback = w->chip.rollback,
+                         .log_ctx = w->log_ctx,
+                         .log = w->log};
     struct otter_ports ports = {&w->nor.port, &w->chip, w->crypto, &w->clock, NULL};
     w->rebooted = false;
     memset(&w->device, 0, sizeof w->device);

@@ -24,6 +24,8 @@ struct sim_world {
     struct otter_session session;
     bool rebooted;    /* a restart was asked for */
     uint32_t more_ms; /* time that passes without flash operations */
+    void *log_ctx;
+    void (*log)(void *ctx, char level, const char *tag, const char *text); /* the boot loader's lines; NULL: none */
 };
 
 /* bytes: the flash, size of them, the caller's. The boot loader rolls back; change chip.rollback to have it otherwise.
