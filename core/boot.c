@@ -20,7 +20,7 @@ enum otter_err otter_boot_read(struct otter_device *d, struct otter_ota_entry e[
     uint8_t raw[OTTER_OTADATA_ENTRY];
     if (!d->slots.otadata.size) return OTTER_NO_OTADATA;
     for (int i = 0; i < 2; i++) {
-        enum otter_err err = otter_flash_read(d, sector_at(d, i), raw, sizeof raw);
+        enum otter_err err = otter_flash_read_sure(d, sector_at(d, i), raw, sizeof raw);
         if (err) return err;
         otter_ota_read(raw, &e[i]);
     }
@@ -61,13 +61,23 @@ int otter_boot_next(const struct otter_device *d, const struct otter_ota_entry e
     return d->slots.ota_rows ? 0 : OTTER_SLOT_NONE;
 }
 
+/* A confirmation or a roll back of the firmware on trial has erased its entry and then failed: it runs, but only until
+ * the next restart. Nobody else can have named another slot, as on trial no session is opened. */
+static bool entry_lost(const struct otter_device *d, const struct otter_ota_entry e[2])
+{
+    return d->health.on_trial && !d->switched && active_slot(d, e) != d->running;
+}
+
 enum otter_err otter_boot_on_trial(struct otter_device *d, bool *trial)
 {
     struct otter_ota_entry e[2];
     enum otter_err err = otter_boot_read(d, e);
     if (err) return err;
     int active = otter_ota_active(e);
-    *trial = active >= 0 && active_slot(d, e) == d->running && e[active].state == OTTER_OTA_PENDING_VERIFY;
+    uint32_t state = active >= 0 && active_slot(d, e) == d->running ? e[active].state : OTTER_OTA_UNDEFINED;
+    *trial = state == OTTER_OTA_PENDING_VERIFY || entry_lost(d, e);
+    /* Bits of a confirmation that failed can make it new again. */
+    if (state == OTTER_OTA_NEW && d->health.on_trial) *trial = true;
     return OTTER_OK;
 }
 
@@ -139,16 +149,21 @@ enum otter_err otter_boot_anchor(struct otter_device *d)
 static enum otter_err confirmed(struct otter_device *d, enum otter_err err)
 {
     if (err) return err;
+    d->health.on_trial = false;
     otter_event_add(d, OTTER_EV_CONFIRMED, OTTER_OK, d->slots.ota[d->running].offset);
     if (d->record.phase == OTTER_RECORD_SWITCHED) otter_record_clear(d);
     return OTTER_OK;
 }
 
+/* Did a driver fail, so that the image is neither good nor bad? */
+static bool not_judged(enum otter_err e) { return e == OTTER_FLASH_READ || e == OTTER_CRYPTO; }
+
 /* otadata names another slot than the one that runs. If that one can be started, a switch to it is due and stays so; if
  * not, the boot loader fell back to this one, and confirming it means to name it. */
 static enum otter_err confirm_fallback(struct otter_device *d, int active)
 {
-    if (active != OTTER_SLOT_NONE && otter_slots_verify(d, active) == OTTER_OK) return OTTER_NOT_ACTIVE;
+    enum otter_err e = active == OTTER_SLOT_NONE ? OTTER_NO_SLOT : otter_slots_verify(d, active);
+    if (!e || not_judged(e)) return e ? e : OTTER_NOT_ACTIVE;
     return confirmed(d, write_deciding(d, d->running, OTTER_OTA_VALID));
 }
 
@@ -160,20 +175,21 @@ enum otter_err otter_confirm(struct otter_device *d)
     /* A factory app is never on trial. */
     if (d->running < 0) return OTTER_OK;
     if (err) return err;
+    if (entry_lost(d, e)) return confirmed(d, write_deciding(d, d->running, OTTER_OTA_VALID));
     if (active_slot(d, e) != d->running) return confirm_fallback(d, active_slot(d, e));
     int active = otter_ota_active(e);
-    if (e[active].state == OTTER_OTA_VALID) return OTTER_OK;
+    /* Already, or by a confirmation of which only the read-back failed. */
+    if (e[active].state == OTTER_OTA_VALID) return d->health.on_trial ? confirmed(d, OTTER_OK) : OTTER_OK;
     if (e[active].state == OTTER_OTA_UNDEFINED && !d->ports.chip->rollback) return OTTER_OK;
     return confirmed(d, write_entry(d, active, e[active].seq, OTTER_OTA_VALID));
 }
 
-/* The slot that starts once the deciding entry has gone; OTTER_SLOT_NONE if that would be the running one again. */
+/* The slot that starts once the running one's entry has gone; OTTER_SLOT_NONE if that would be the running one again.
+ */
 static int previous_slot(const struct otter_device *d, const struct otter_ota_entry e[2])
 {
     struct otter_ota_entry without[2] = {e[0], e[1]};
-    int active = otter_ota_active(e);
-    if (active < 0) return OTTER_SLOT_NONE;
-    without[active].state = OTTER_OTA_INVALID;
+    if (active_slot(d, e) == d->running) without[otter_ota_active(e)].state = OTTER_OTA_INVALID;
     int slot = active_slot(d, without);
     if (slot == OTTER_SLOT_NONE && d->slots.factory.size) slot = OTTER_SLOT_FACTORY;
     return slot == d->running ? OTTER_SLOT_NONE : slot;
@@ -185,31 +201,36 @@ enum otter_err otter_rollback(struct otter_device *d, const char *why)
     enum otter_err err = otter_boot_read(d, e);
     if (err) return err;
     if (d->running < 0) return OTTER_NO_PREVIOUS;
-    if (active_slot(d, e) != d->running) return OTTER_NOT_ACTIVE;
+    bool lost = entry_lost(d, e);
+    if (!lost && active_slot(d, e) != d->running) return OTTER_NOT_ACTIVE;
     int previous = previous_slot(d, e), active = otter_ota_active(e);
-    if (previous == OTTER_SLOT_NONE || otter_slots_verify(d, previous)) return OTTER_NO_PREVIOUS;
+    err = previous == OTTER_SLOT_NONE ? OTTER_NO_PREVIOUS : otter_slots_verify(d, previous);
+    if (err) return not_judged(err) ? err : OTTER_NO_PREVIOUS;
     otter_record_why(d, why);
-    err = write_entry(d, active, e[active].seq, OTTER_OTA_INVALID);
+    if (!lost) err = write_entry(d, active, e[active].seq, OTTER_OTA_INVALID);
     if (err) return err;
     d->switched = true;
     otter_event_add(d, OTTER_EV_ROLLED_BACK, OTTER_OK, d->slots.ota[d->running].offset);
     return OTTER_OK;
 }
 
-void otter_status(struct otter_device *d, struct otter_status *out)
+enum otter_err otter_boot_status(struct otter_device *d, struct otter_status *out)
 {
     struct otter_ota_entry e[2];
     memset(out, 0, sizeof *out);
     out->running = d->running;
     out->running_state = OTTER_OTA_UNDEFINED;
-    if (otter_boot_read(d, e)) return;
+    enum otter_err err = otter_boot_read(d, e);
+    if (err) return err;
     const struct otter_ota_entry *mine = otter_boot_entry_of(d, e, d->running);
-    if (!mine) return;
-    out->running_state = mine->state;
-    if (active_slot(d, e) != d->running || d->switched) return;
-    out->can_confirm = mine->state == OTTER_OTA_PENDING_VERIFY || mine->state == OTTER_OTA_NEW;
-    out->can_roll_back = previous_slot(d, e) != OTTER_SLOT_NONE;
+    bool lost = entry_lost(d, e), active = mine && !d->switched && active_slot(d, e) == d->running;
+    if (mine) out->running_state = mine->state;
+    out->can_confirm = lost || (active && (mine->state == OTTER_OTA_PENDING_VERIFY || mine->state == OTTER_OTA_NEW));
+    out->can_roll_back = (lost || active) && previous_slot(d, e) != OTTER_SLOT_NONE;
+    return OTTER_OK;
 }
+
+void otter_status(struct otter_device *d, struct otter_status *out) { otter_boot_status(d, out); }
 
 static bool read_image_facts(struct otter_device *d, struct otter_slot_status *out)
 {

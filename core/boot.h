@@ -9,6 +9,9 @@
 
 enum otter_err otter_boot_read(struct otter_device *d, struct otter_ota_entry e[2]);
 
+/* As otter_status(), which cannot say that otadata could not be read. */
+enum otter_err otter_boot_status(struct otter_device *d, struct otter_status *out);
+
 /* The entry that names a slot and decides for it; NULL if neither does. */
 const struct otter_ota_entry *otter_boot_entry_of(const struct otter_device *d, const struct otter_ota_entry e[2],
                                                   int slot);

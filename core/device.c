@@ -34,13 +34,12 @@ static enum otter_err mend_given_up(struct otter_device *d, int slot)
 
 static enum otter_err leave_unswitched(struct otter_device *d)
 {
-    enum otter_err e = OTTER_OK;
-    if (d->record.retried) {
-        otter_record_why(d, "power was lost each time it was to start");
-        e = mend_given_up(d, d->record.slot);
-    }
-    if (!e) otter_record_clear(d);
-    return e;
+    bool retried = d->record.retried;
+    enum otter_err e = retried ? mend_given_up(d, d->record.slot) : OTTER_OK;
+    if (e) return e;
+    otter_record_clear(d);
+    if (retried) otter_record_why(d, "power was lost each time it was to start");
+    return OTTER_OK;
 }
 
 /* The record says that a switch was made, but the old firmware runs and nothing in otadata says why: a cut hit the boot
@@ -48,11 +47,17 @@ static enum otter_err leave_unswitched(struct otter_device *d)
 static enum otter_err switch_again(struct otter_device *d)
 {
     struct otter_record *r = &d->record;
-    if (r->retried || otter_slots_verify(d, r->slot)) return leave_unswitched(d);
+    enum otter_err e = r->retried ? OTTER_BANNED : otter_slots_verify(d, r->slot);
+    if (e == OTTER_FLASH_READ) return e;
+    if (e) return leave_unswitched(d);
     r->retried = true;
     otter_record_save(d);
-    enum otter_err e = otter_boot_switch(d, r->slot);
-    if (e) return e;
+    e = otter_boot_switch(d, r->slot);
+    if (e) {
+        r->retried = false;
+        otter_record_save(d);
+        return e;
+    }
     d->switched = true;
     otter_event_add(d, OTTER_EV_SWITCHED, OTTER_OK, d->slots.ota[r->slot].offset);
     return OTTER_OK;
@@ -68,9 +73,12 @@ static enum otter_err follow_up(struct otter_device *d, const struct otter_ota_e
         if (entry && entry->state == OTTER_OTA_VALID) otter_record_clear(d);
         return OTTER_OK;
     }
-    if (entry && given_up(entry)) {
-        char why[OTTER_WHY];
-        otter_why(d, why);
+    char why[OTTER_WHY];
+    otter_why(d, why);
+    /* With a reason, but without an entry: the roll back's own write was cut, or failed. */
+    if (entry ? given_up(entry) : why[0] != '\0') {
+        enum otter_err err = entry ? OTTER_OK : mend_given_up(d, r->slot);
+        if (err) return err;
         if (!why[0]) otter_record_why(d, "it did not confirm itself before the restart");
         otter_record_ban(d, r->sha256);
         otter_record_clear(d);
@@ -95,13 +103,14 @@ static enum otter_err mend(struct otter_device *d)
 static enum otter_err find_running(struct otter_device *d)
 {
     const struct otter_chip *chip = d->ports.chip;
+    struct otter_image_check scratch;
     uint32_t off;
     d->detail = chip->running(chip->ctx, &off);
     if (d->detail) return OTTER_NO_SLOT;
     d->running = (int8_t)otter_slots_at(d, off);
     if (d->running == OTTER_SLOT_NONE) return OTTER_NO_SLOT;
     otter_event_add(d, OTTER_EV_STARTED, OTTER_OK, off);
-    return otter_slots_scan(d, d->running, &d->running_image);
+    return otter_slots_scan(d, d->running, &scratch, &d->running_image);
 }
 
 enum otter_err otter_open(struct otter_device *d, const struct otter_ports *ports)
@@ -109,14 +118,15 @@ enum otter_err otter_open(struct otter_device *d, const struct otter_ports *port
     memset(d, 0, sizeof *d);
     d->ports = *ports;
     d->running = d->went_back = OTTER_SLOT_NONE;
-    enum otter_err e = otter_slots_read(d);
-    if (!e) e = find_running(d);
-    if (e) return e;
     otter_record_load(d);
     otter_trust_load(d);
-    e = mend(d);
+    enum otter_err e = otter_slots_read(d), mended;
+    if (!e) e = find_running(d);
+    if (d->running == OTTER_SLOT_NONE) return e;
+    /* What runs may be confirmed, rolled back or replaced although its image could not be read. */
+    mended = mend(d);
     otter_health_start(d);
-    return e;
+    return e ? e : mended;
 }
 
 void otter_poll(struct otter_device *d)

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { PAGE = 256 };
+enum { PAGE = 256, SURE_TRIES = 3 };
 
 static enum otter_err done(struct otter_device *d, int32_t code, enum otter_err err)
 {
@@ -42,6 +42,17 @@ enum otter_err otter_flash_same(struct otter_device *d, uint32_t off, const uint
         *same = memcmp(page, data + at, piece) == 0;
     }
     return OTTER_OK;
+}
+
+enum otter_err otter_flash_read_sure(struct otter_device *d, uint32_t off, void *dst, uint32_t n)
+{
+    bool same = false;
+    enum otter_err e = OTTER_OK;
+    for (int i = 0; !e && !same && i < SURE_TRIES; i++) {
+        e = otter_flash_read(d, off, dst, n);
+        if (!e) e = otter_flash_same(d, off, dst, n, &same);
+    }
+    return e || same ? e : OTTER_FLASH_READ;
 }
 
 static bool blank(const uint8_t *p, uint32_t n)
@@ -91,7 +102,7 @@ enum otter_err otter_flash_kill_image(struct otter_device *d, uint32_t off)
     const struct otter_flash *f = d->ports.flash;
     static const uint8_t no_magic[4] = {0x00, 0xFF, 0xFF, 0xFF};
     uint8_t magic;
-    enum otter_err e = otter_flash_read(d, off, &magic, 1);
+    enum otter_err e = otter_flash_read_sure(d, off, &magic, 1);
     if (e || magic != OTTER_IMAGE_MAGIC) return e;
     if (f->write_unit > sizeof no_magic)
         e = otter_flash_erase(d, off, OTTER_SECTOR);

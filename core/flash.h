@@ -9,6 +9,9 @@ enum otter_err otter_flash_read(struct otter_device *d, uint32_t off, void *dst,
  * 256 bytes that are all 0xFF are left out. n is rounded up to the write unit with 0xFF; src must have room for that.
  */
 enum otter_err otter_flash_write(struct otter_device *d, uint32_t off, uint8_t *src, uint32_t n);
+/* At most 64 bytes, read until two reads in a row agree: what decides which sector is erased, or what may start, must
+ * not hang on one flipped bit. */
+enum otter_err otter_flash_read_sure(struct otter_device *d, uint32_t off, void *dst, uint32_t n);
 /* One erase command. */
 enum otter_err otter_flash_erase(struct otter_device *d, uint32_t off, uint32_t n);
 /* *same: are these n bytes in flash? */

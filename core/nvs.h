@@ -37,6 +37,7 @@ struct otter_nvs {
     uint16_t pages;
     uint16_t current; /* the page that is written to */
     bool reload;      /* a flash access failed: what is below may be out of date */
+    bool mending;     /* what looks damaged is erased: every read is made twice */
     struct otter_nvs_page page[OTTER_CFG_NVS_PAGES];
 };
 

@@ -17,7 +17,7 @@ static uint32_t address(const struct otter_nvs *n, unsigned page, uint32_t off)
     return n->offset + page * OTTER_NVS_PAGE_SIZE + off;
 }
 
-enum otter_err otter_store_read(struct otter_nvs *n, unsigned page, uint32_t off, void *dst, uint32_t size)
+static enum otter_err read_once(struct otter_nvs *n, unsigned page, uint32_t off, void *dst, uint32_t size)
 {
     return done(n, n->flash->read(n->flash->ctx, address(n, page, off), dst, size), OTTER_FLASH_READ);
 }
@@ -27,13 +27,19 @@ static enum otter_err verify(struct otter_nvs *n, unsigned page, uint32_t off, c
     uint8_t piece[OTTER_NVS_ENTRY];
     for (uint32_t at = 0; at < size; at += sizeof piece) {
         uint32_t some = size - at < sizeof piece ? size - at : sizeof piece;
-        enum otter_err e = otter_store_read(n, page, off + at, piece, some);
+        enum otter_err e = read_once(n, page, off + at, piece, some);
         if (e) return e;
         if (memcmp(piece, src + at, some) == 0) continue;
         n->reload = true;
         return OTTER_FLASH_VERIFY;
     }
     return OTTER_OK;
+}
+
+enum otter_err otter_store_read(struct otter_nvs *n, unsigned page, uint32_t off, void *dst, uint32_t size)
+{
+    enum otter_err e = read_once(n, page, off, dst, size);
+    return e || !n->mending ? e : verify(n, page, off, dst, size);
 }
 
 enum otter_err otter_store_write(struct otter_nvs *n, unsigned page, uint32_t off, const void *src, uint32_t size)

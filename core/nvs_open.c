@@ -276,7 +276,9 @@ enum otter_err otter_store_ready(struct otter_nvs *n)
 {
     if (!n->reload) return OTTER_OK;
     n->reload = false;
+    n->mending = true;
     enum otter_err e = load(n);
+    n->mending = false;
     if (e) n->reload = true;
     return e;
 }

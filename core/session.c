@@ -43,12 +43,24 @@ static enum otter_err refuse(struct otter_session *s, enum otter_err err)
     return fail(s, err, OTTER_EV_REFUSED, s->check.offset);
 }
 
-static enum otter_err may_begin(struct otter_device *d, const struct otter_offer *offer, int slot)
+/* What could not be read at start: without it the project and the signature would go unchecked. */
+static enum otter_err look_again(struct otter_session *s)
 {
+    struct otter_device *d = s->device;
+    if (d->signing.unread) otter_trust_load(d);
+    if (d->running_image.length) return OTTER_OK;
+    enum otter_err e = otter_slots_scan(d, d->running, &s->check, &d->running_image);
+    return e == OTTER_FLASH_READ ? e : OTTER_OK;
+}
+
+static enum otter_err may_begin(struct otter_session *s, const struct otter_offer *offer, int slot)
+{
+    struct otter_device *d = s->device;
     bool on_trial;
     if (d->session || d->switched) return OTTER_BUSY;
     if (slot == OTTER_SLOT_NONE || d->running == OTTER_SLOT_NONE) return OTTER_NO_SLOT;
     enum otter_err e = otter_boot_on_trial(d, &on_trial);
+    if (!e) e = look_again(s);
     if (e) return e;
     if (on_trial) return OTTER_UNCONFIRMED;
     if (offer->automatic && offer->has_sha256 && otter_record_banned(d, offer->sha256)) return OTTER_BANNED;
@@ -115,11 +127,15 @@ enum otter_err otter_begin(struct otter_session *s, struct otter_device *d, cons
     s->device = d;
     s->offer = *offer;
     s->slot = (int8_t)slot;
+    s->err = may_begin(s, offer, slot);
     struct otter_image_rules rules = otter_slots_rules(d, slot);
     rules.flags |= OTTER_IMAGE_DESCRIBED;
     otter_image_start(&s->check, &rules, NULL);
-    s->err = may_begin(d, offer, slot);
-    if (!s->err && offer->offset) s->err = resume(s);
+    if (!s->err && offer->offset) {
+        s->err = resume(s);
+        /* What cannot be gone on with is begun anew the next time. */
+        if (s->err && s->err != OTTER_OFFSET) otter_record_clear(d);
+    }
     if (s->err) {
         s->detail = d->detail;
         otter_event_add(d, OTTER_EV_REFUSED, s->err, 0);
@@ -225,12 +241,21 @@ enum otter_err otter_feed(struct otter_session *s, const void *data, size_t n)
 
 /* ---- finishing, a step a call ---- */
 
+/* A first sector that was kept may be erased and written anew: for that long nothing may be gone on from. */
+static enum otter_err settle(struct otter_session *s)
+{
+    bool may_renew = s->writer.first_kept || !s->writer.touched;
+    if (may_renew && s->device->record.progress) otter_record_progress(s->device, 0);
+    return otter_writer_settle(&s->writer, s->device, s->sector);
+}
+
 static enum otter_err close_input(struct otter_session *s)
 {
     struct otter_image_rules rules = s->check.rules;
     enum otter_err e = otter_image_end(&s->check);
     if (!e && s->offer.size && s->received != s->offer.size) e = OTTER_SIZE;
     if (!e && s->held) e = put_sector(s);
+    if (!e) e = settle(s);
     if (e) return e;
     otter_image_start(&s->check, &rules, s->device->ports.crypto);
     s->step = OTTER_STEP_VERIFYING;
@@ -244,7 +269,7 @@ static enum otter_err judge_signature(struct otter_session *s, uint32_t at, uint
 {
     uint8_t digest[32];
     uint32_t length = s->check.facts.length;
-    if (!s->device->signing.required || !otter_image_complete(&s->check)) return OTTER_OK;
+    if (!otter_trust_asked(s->device) || !otter_image_complete(&s->check)) return OTTER_OK;
     if (at != otter_signature_offset(length) || n < sizeof s->sector) return OTTER_OK;
     enum otter_err e = otter_image_hash_so_far(&s->check, digest);
     if (!e) e = otter_trust_check(s->device, s->sector, digest);
@@ -294,7 +319,7 @@ static enum otter_err verify(struct otter_session *s)
     if (e) return e;
     if (s->offer.has_sha256 && memcmp(s->offer.sha256, s->check.facts.file_digest, sizeof s->offer.sha256) != 0)
         return OTTER_DIGEST;
-    if (s->device->signing.required && !s->signature_good) return OTTER_UNSIGNED;
+    if (otter_trust_asked(s->device) && !s->signature_good) return OTTER_UNSIGNED;
     e = check_current(s);
     if (!e && s->offer.automatic && otter_record_banned(s->device, s->check.facts.file_digest)) e = OTTER_BANNED;
     if (!e) s->step = may_be_current(s) ? OTTER_STEP_COMPARING : OTTER_STEP_HEADER;
@@ -318,14 +343,6 @@ static enum otter_err compare_running(struct otter_session *s)
     }
     if (!same) s->step = OTTER_STEP_HEADER;
     return same && s->read_back == length ? OTTER_ALREADY_CURRENT : OTTER_OK;
-}
-
-/* A first sector that was kept is erased and written anew here: for that long nothing may be gone on from. */
-static enum otter_err write_header(struct otter_session *s)
-{
-    if (s->writer.first_kept && s->device->record.progress) otter_record_progress(s->device, 0);
-    s->step = OTTER_STEP_SWITCH;
-    return otter_writer_head(&s->writer, s->device, s->sector);
 }
 
 static enum otter_err switch_over(struct otter_session *s)
@@ -362,7 +379,10 @@ enum otter_err otter_finish(struct otter_session *s)
     case OTTER_STEP_RECEIVING: e = close_input(s); break;
     case OTTER_STEP_VERIFYING: e = verify(s); break;
     case OTTER_STEP_COMPARING: e = compare_running(s); break;
-    case OTTER_STEP_HEADER: e = write_header(s); break;
+    case OTTER_STEP_HEADER:
+        e = otter_writer_head(&s->writer, s->device);
+        s->step = OTTER_STEP_SWITCH;
+        break;
     case OTTER_STEP_SWITCH: e = switch_over(s); break;
     case OTTER_STEP_CLOSED:
     case OTTER_STEP_DONE: break;
@@ -383,6 +403,9 @@ void otter_abort(struct otter_session *s)
 
 void otter_session_watch(struct otter_session *s)
 {
-    if (open(s) && now(s->device) - s->last_ms >= OTTER_CFG_IDLE_MS)
+    uint32_t idle = now(s->device) - s->last_ms;
+    /* A clock that went back: the time counts from there. */
+    if (idle > INT32_MAX) s->last_ms += idle;
+    if (open(s) && idle <= INT32_MAX && idle >= OTTER_CFG_IDLE_MS)
         fail(s, OTTER_IDLE, OTTER_EV_BROKEN_OFF, s->received);
 }

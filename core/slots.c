@@ -9,7 +9,7 @@ static enum otter_err flash_row(const void *ctx, unsigned i, uint8_t out[OTTER_T
 {
     /* The device is only read through, but a failed read leaves its code in it. */
     struct otter_device *d = *(struct otter_device *const *)ctx;
-    return otter_flash_read(d, OTTER_CFG_TABLE_OFFSET + i * OTTER_TABLE_ROW, out, OTTER_TABLE_ROW);
+    return otter_flash_read_sure(d, OTTER_CFG_TABLE_OFFSET + i * OTTER_TABLE_ROW, out, OTTER_TABLE_ROW);
 }
 
 /* As the boot loader does: of two rows with the same subtype the last one wins, but both count. */
@@ -90,7 +90,7 @@ static enum otter_err scan(struct otter_device *d, const struct otter_slot *s, s
     uint8_t piece[64];
     while (!c->err && !c->facts.length) {
         uint32_t n = c->left < sizeof piece ? c->left : sizeof piece;
-        enum otter_err e = otter_flash_read(d, s->offset + c->offset, piece, n);
+        enum otter_err e = otter_flash_read_sure(d, s->offset + c->offset, piece, n);
         if (e) return e;
         otter_image_feed(c, piece, n);
         if (!c->err) otter_image_skip(c, UINT32_MAX);
@@ -98,16 +98,16 @@ static enum otter_err scan(struct otter_device *d, const struct otter_slot *s, s
     return c->err;
 }
 
-enum otter_err otter_slots_scan(struct otter_device *d, int slot, struct otter_image_facts *facts)
+enum otter_err otter_slots_scan(struct otter_device *d, int slot, struct otter_image_check *scratch,
+                                struct otter_image_facts *facts)
 {
-    struct otter_image_check c;
     struct otter_image_rules rules = otter_slots_rules(d, slot);
     const struct otter_slot *s = otter_slots_get(d, slot);
     memset(facts, 0, sizeof *facts);
     if (!s) return OTTER_NO_SLOT;
-    otter_image_start(&c, &rules, NULL);
-    enum otter_err e = scan(d, s, &c);
-    *facts = c.facts;
+    otter_image_start(scratch, &rules, NULL);
+    enum otter_err e = scan(d, s, scratch);
+    *facts = scratch->facts;
     return e;
 }
 

@@ -16,8 +16,10 @@ int otter_slots_at(const struct otter_device *d, uint32_t off);
 /* Where the next update goes: the ota slot after the one that runs. OTTER_SLOT_NONE if there is none but that. */
 int otter_slots_target(const struct otter_device *d);
 
-/* Reads the headers of the image in a slot: facts as far as they can be had, unchecked but for structure. */
-enum otter_err otter_slots_scan(struct otter_device *d, int slot, struct otter_image_facts *facts);
+/* Reads the headers of the image in a slot: facts as far as they can be had, unchecked but for structure. scratch: too
+ * large for every caller's stack. */
+enum otter_err otter_slots_scan(struct otter_device *d, int slot, struct otter_image_check *scratch,
+                                struct otter_image_facts *facts);
 
 /* Does the whole image in a slot verify, as the boot loader would ask? Reads all of it. */
 enum otter_err otter_slots_verify(struct otter_device *d, int slot);

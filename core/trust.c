@@ -5,18 +5,33 @@
 
 #include "format/signature.h"
 
+/* Whether only signed images are taken. Asked twice, so that one flipped bit cannot hide the answer; and what cannot be
+ * read is not what is not there. */
+static void load_required(struct otter_device *d)
+{
+    const struct otter_settings *s = d->ports.settings;
+    d->signing.unread = false;
+    for (int i = 0; i < 2; i++) {
+        uint32_t value = 0;
+        size_t size = sizeof value;
+        if (s->get(s->ctx, "otter", "signed", OTTER_SETTING_U32, &value, &size)) d->signing.unread = true;
+        if (size && value) d->signing.required = true;
+    }
+}
+
 void otter_trust_load(struct otter_device *d)
 {
     const struct otter_settings *s = d->ports.settings;
     struct otter_signing *g = &d->signing;
-    uint32_t required = 0;
-    size_t size = sizeof required, keys = sizeof g->keys;
-    memset(g, 0, sizeof *g);
+    size_t keys = sizeof g->keys - (size_t)g->count * 32;
     if (!s) return;
-    if (s->get(s->ctx, "otter", "signed", OTTER_SETTING_U32, &required, &size) == 0 && size)
-        g->required = required != 0;
-    if (s->get(s->ctx, "otter", "keys", OTTER_SETTING_BLOB, g->keys, &keys) == 0) g->count = (uint8_t)(keys / 32);
+    load_required(d);
+    bool no_keys = s->get(s->ctx, "otter", "keys", OTTER_SETTING_BLOB, g->keys[g->count], &keys) != 0;
+    if (g->required && no_keys) g->unread = true;
+    if (!g->unread && !no_keys) g->count = (uint8_t)(g->count + keys / 32);
 }
+
+bool otter_trust_asked(const struct otter_device *d) { return d->signing.required || d->signing.unread; }
 
 enum otter_err otter_require_signature(struct otter_device *d, const uint8_t (*key_digests)[32], unsigned count)
 {

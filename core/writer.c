@@ -126,6 +126,7 @@ static enum otter_err renew_first(struct otter_writer *w, struct otter_device *d
 {
     enum otter_err e = otter_flash_read(d, w->base, scratch, OTTER_SECTOR);
     if (!e) e = otter_flash_erase(d, w->base, OTTER_SECTOR);
+    w->first_kept = false;
     return e ? e : otter_flash_write(d, w->base + OTTER_HEAD, scratch + OTTER_HEAD, OTTER_SECTOR - OTTER_HEAD);
 }
 
@@ -137,14 +138,19 @@ static enum otter_err keep_or_touch(struct otter_writer *w, struct otter_device 
     return e || same ? e : touch(w, d, OTTER_SECTOR);
 }
 
-enum otter_err otter_writer_head(struct otter_writer *w, struct otter_device *d, uint8_t scratch[OTTER_SECTOR])
+enum otter_err otter_writer_settle(struct otter_writer *w, struct otter_device *d, uint8_t scratch[OTTER_SECTOR])
+{
+    enum otter_err e = w->touched ? OTTER_OK : keep_or_touch(w, d);
+    return e || !w->first_kept ? e : renew_first(w, d, scratch);
+}
+
+enum otter_err otter_writer_head(struct otter_writer *w, struct otter_device *d)
 {
     uint32_t unit = d->ports.flash->write_unit > 4 ? d->ports.flash->write_unit : 4;
-    enum otter_err e = w->touched ? OTTER_OK : keep_or_touch(w, d);
-    if (e || !w->touched) return e;
-    if (w->first_kept) e = renew_first(w, d, scratch);
+    enum otter_err e = OTTER_OK;
+    if (!w->touched) return OTTER_OK;
     /* The magic byte comes in a write of its own, behind all others. */
-    if (!e && unit < OTTER_HEAD) e = otter_flash_write(d, w->base + unit, w->head + unit, OTTER_HEAD - unit);
+    if (unit < OTTER_HEAD) e = otter_flash_write(d, w->base + unit, w->head + unit, OTTER_HEAD - unit);
     return e ? e : otter_flash_write(d, w->base, w->head, unit);
 }
 

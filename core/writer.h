@@ -17,8 +17,12 @@ enum otter_err otter_writer_resume(struct otter_writer *w, struct otter_device *
 enum otter_err otter_writer_put(struct otter_writer *w, struct otter_device *d, uint32_t off, uint8_t *data,
                                 uint32_t n);
 
-/* Everything is there and good: writes the first 32 bytes, so that the image can be started. scratch: one sector. */
-enum otter_err otter_writer_head(struct otter_writer *w, struct otter_device *d, uint8_t scratch[OTTER_SECTOR]);
+/* All bytes have come, and are to be judged by what is in flash: writes a first sector anew whose header is spent, so
+ * that nothing but the header is written after the judgement. scratch: one sector. */
+enum otter_err otter_writer_settle(struct otter_writer *w, struct otter_device *d, uint8_t scratch[OTTER_SECTOR]);
+
+/* Everything is there and good: writes the first 32 bytes, so that the image can be started. */
+enum otter_err otter_writer_head(struct otter_writer *w, struct otter_device *d);
 
 /* Makes what is in the slot unstartable again, if the slot has been changed at all. */
 enum otter_err otter_writer_drop(struct otter_writer *w, struct otter_device *d);

@@ -632,51 +632,6 @@ static void near_miss_costs_at_most_half_more(void **state)
     assert_true(10 * time_of(&big) <= 2 * plain);
 }
 
-/* ---- failing flash ---- */
-
-/* Settings that fail cost memory, not the update: there a fault may go unnoticed, as long as the update works. */
-static void one_fault(enum sim_op op, uint64_t at, bool silent)
-{
-    memcpy(flash, before, sizeof flash);
-    restart();
-    world.nor.fault = (struct sim_fault){.op = op, .at = at, .silent = silent};
-    enum otter_err e = push(&new_image);
-    if (!e && !silent && world.no_settings) fail_msg("%d at %llu went unnoticed", op, (unsigned long long)at);
-    assert_true(e == OTTER_OK || (e <= OTTER_FLASH_READ && e >= OTTER_FLASH_VERIFY) || e == OTTER_HASH ||
-                e == OTTER_CHECKSUM || e == OTTER_NO_OTADATA || silent);
-    if (e) {
-        assert_int_equal(otter_finish(&world.session), e);
-        if (!silent) assert_int_equal(world.session.detail, SIM_NOR_FAULT);
-    }
-    restart();
-    assert_true(runs(e ? &old_image : &new_image));
-    if (e) assert_int_equal(push(&new_image), OTTER_OK);
-}
-
-static void fail_each_in_turn(void)
-{
-    for (int op = SIM_READ; op < SIM_OPS; op++) {
-        memcpy(flash, before, sizeof flash);
-        restart();
-        uint64_t start = world.nor.count[op];
-        assert_int_equal(push(&new_image), OTTER_OK);
-        uint64_t n = world.nor.count[op] - start;
-        assert_true(n > 1);
-        for (uint64_t at = 1; at <= n; at++) {
-            one_fault((enum sim_op)op, at, false);
-            one_fault((enum sim_op)op, at, true);
-        }
-    }
-}
-
-static void every_operation_fails_in_turn(void **state)
-{
-    (void)state;
-    fail_each_in_turn();
-    world.no_settings = true;
-    fail_each_in_turn();
-}
-
 /* ---- signed images ---- */
 
 static struct fixture_image signed_image;
@@ -826,7 +781,6 @@ int main(void)
         TEST(sequence_number_at_its_end),
         TEST(erases_in_blocks_and_keeps_what_matches),
         TEST(near_miss_costs_at_most_half_more),
-        TEST(every_operation_fails_in_turn),
         SIGNED(only_signed_images_are_taken),
         SIGNED(another_key_or_a_broken_signature_is_refused),
         SIGNED(more_keys_than_there_is_room_for),

@@ -208,24 +208,6 @@ static void a_newer_schema_is_left_alone(void **state)
     assert_int_equal(s->get(s->ctx, "otter", "why", OTTER_SETTING_BLOB, theirs, &size), 0);
 }
 
-static void full_settings_cost_no_update(void **state)
-{
-    (void)state;
-    const struct otter_settings *s = &world.settings.port;
-    char key[8];
-    static uint8_t block[3000];
-    for (unsigned i = 0; i < 20; i++) {
-        snprintf(key, sizeof key, "k%u", i);
-        s->set(s->ctx, "app", key, OTTER_SETTING_BLOB, block, sizeof block - i * 100);
-    }
-    for (uint32_t i = 0; i < 400; i++) {
-        snprintf(key, sizeof key, "n%u", (unsigned)i);
-        s->set(s->ctx, "app", key, OTTER_SETTING_U32, &i, 4);
-    }
-    update();
-    assert_int_equal(otter_confirm(&world.device), OTTER_OK);
-}
-
 /* ---- the switch is made again ---- */
 
 static void lose_entry(uint32_t slot_seq)
@@ -431,7 +413,6 @@ int main(void)
         TEST(resumes_after_every_cut),
         TEST(the_record_is_as_specified),
         TEST(a_newer_schema_is_left_alone),
-        TEST(full_settings_cost_no_update),
         TEST(an_undone_switch_is_made_again_once),
         TEST(not_again_if_the_image_is_gone),
         TEST(rolled_back_with_a_reason),

@@ -72,14 +72,19 @@ enum { OTTER_TRIAL_UPTIME_MS = 10000, OTTER_TRIAL_DEADLINE_MS = 300000 };
 
 struct otter_health {
     struct otter_health_policy policy;
-    uint32_t since_ms;
-    bool on_trial, network_seen, app_said, app_works;
+    uint32_t last_ms; /* the clock at the last poll */
+    uint32_t up_ms;   /* what polls have seen pass since start */
+    uint8_t failures; /* of confirming or rolling back */
+    bool unread;      /* whether it is on trial could not be read yet */
+    bool on_trial;    /* the running firmware began on trial, and has not been confirmed */
+    bool network_seen, app_said, app_works;
 };
 
 /* Which signatures are asked for. The settings add to it: u32 "signed" (not 0: only signed images) and blob "keys" (32
  * bytes each) in namespace "otter". */
 struct otter_signing {
     bool required; /* an image without a signature by one of the keys is refused */
+    bool unread;   /* the settings could not be read: until they are, the same */
     uint8_t count;
     uint8_t keys[OTTER_CFG_KEYS][32]; /* SHA-256 of each, as burnt into eFuse */
 };
@@ -171,8 +176,8 @@ enum otter_err otter_open(struct otter_device *d, const struct otter_ports *port
  * OTTER_CFG_KEYS, those of the settings included, are OTTER_ARG. */
 enum otter_err otter_require_signature(struct otter_device *d, const uint8_t (*key_digests)[32], unsigned count);
 
-/* To be called now and then (every second is plenty): ends a session into which nothing comes any more, and confirms
- * firmware on trial or rolls it back, by the health policy. */
+/* To be called every second or so (of a longer pause, or a clock that jumps, two seconds count for the trial): ends a
+ * session into which nothing comes any more, and confirms firmware on trial or rolls it back, by the health policy. */
 void otter_poll(struct otter_device *d);
 
 /* ---- one update ---- */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/select.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "doors/push.h"
@@ -24,15 +25,26 @@ struct request {
     enum otter_push_next next;
     uint32_t cursor; /* last event sent on a stream */
     time_t said;     /* when something was last sent on a stream */
-    bool begun, suspended, streaming;
+    bool begun, suspended, streaming, ended;
     bool unread; /* answered before its body had come */
     struct request *after;
+};
+
+/* Open connections, the oldest first. */
+struct place {
+    struct MHD_Connection *connection;
+    struct place *after;
 };
 
 struct http_server {
     struct otter_push *push;
     struct MHD_Daemon *daemon;
+    int listen_fd;
     struct request *requests;
+    struct place *places;
+    unsigned count;    /* of connections */
+    const void *going; /* the place whose connection was told to go */
+    bool resting;      /* nothing could be accepted: for one turn nobody asks again */
     struct lingering linger;
 };
 
@@ -71,6 +83,14 @@ static enum MHD_Result send_reply(struct request *q)
     return send_response(q, MHD_create_response_from_buffer(q->exchange.size, body, MHD_RESPMEM_PERSISTENT));
 }
 
+/* A clock that nobody sets. */
+static time_t seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec;
+}
+
 static void suspend(struct request *q)
 {
     q->suspended = true;
@@ -82,10 +102,11 @@ static ssize_t stream_text(void *ctx, uint64_t pos, char *buf, size_t size)
 {
     struct request *q = ctx;
     (void)pos;
+    if (q->ended) return MHD_CONTENT_READER_END_WITH_ERROR;
     size_t n = otter_push_stream(q->server->push, &q->cursor, buf, size);
-    if (!n && time(NULL) - q->said >= KEEP_ALIVE_S && size > 3) n = (size_t)snprintf(buf, size, ":\n\n");
+    if (!n && seconds() - q->said >= KEEP_ALIVE_S && size > 3) n = (size_t)snprintf(buf, size, ":\n\n");
     if (n)
-        q->said = time(NULL);
+        q->said = seconds();
     else
         suspend(q);
     return (ssize_t)n;
@@ -189,6 +210,74 @@ static size_t keep_escapes(void *ctx, struct MHD_Connection *connection, char *t
     return strlen(text);
 }
 
+/* ---- connections ---- */
+
+static void leave(struct http_server *h, struct place *gone)
+{
+    for (struct place **p = &h->places; *p; p = &(*p)->after)
+        if (*p == gone) {
+            *p = gone->after;
+            break;
+        }
+    if (h->going == gone) h->going = NULL;
+    free(gone);
+    h->count--;
+}
+
+static void on_connection(void *ctx, struct MHD_Connection *connection, void **state,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct http_server *h = ctx;
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        if (*state) leave(h, *state);
+        return;
+    }
+    struct place *new = calloc(1, sizeof *new), **end = &h->places;
+    *state = new;
+    if (!new) return;
+    new->connection = connection;
+    while (*end) end = &(*end)->after;
+    *end = new;
+    h->count++;
+}
+
+static bool brings_the_update(const struct http_server *h, const struct place *p)
+{
+    for (const struct request *q = h->requests; q; q = q->after)
+        if (q->connection == p->connection && &q->exchange == h->push->owner) return true;
+    return false;
+}
+
+/* The oldest connection goes, whatever it is about, but for the update under way: so nobody holds the door shut by
+ * keeping connections. False: there is none. */
+static bool make_room(struct http_server *h)
+{
+    struct place *p = h->places;
+    while (p && brings_the_update(h, p)) p = p->after;
+    if (!p) return false;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(p->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    for (struct request *q = h->requests; q; q = q->after)
+        if (q->connection == p->connection) q->ended = true;
+    if (info) shutdown(info->connect_fd, SHUT_RDWR);
+    h->going = p;
+    return true;
+}
+
+static bool out_of_sockets(int code) { return code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM; }
+
+/* The library's own accept would close what is too many, and where descriptors are short ask again without end. */
+static void take_connection(struct http_server *h)
+{
+    struct sockaddr_storage from;
+    socklen_t size = sizeof from;
+    bool full = h->count >= CONNECTIONS;
+    int fd = full ? -1 : accept4(h->listen_fd, (struct sockaddr *)&from, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0)
+        MHD_add_connection(h->daemon, fd, (struct sockaddr *)&from, size);
+    else if (full || out_of_sockets(errno))
+        h->resting = !make_room(h);
+}
+
 /* ---- the loop ---- */
 
 struct http_server *http_start(struct otter_push *push, int listen_fd)
@@ -196,12 +285,13 @@ struct http_server *http_start(struct otter_push *push, int listen_fd)
     struct http_server *h = calloc(1, sizeof *h);
     if (!h) return NULL;
     h->push = push;
-    h->daemon =
-        MHD_start_daemon(MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, listen_fd,
-                         MHD_OPTION_URI_LOG_CALLBACK, on_request_line, h, MHD_OPTION_NOTIFY_COMPLETED, on_done, h,
-                         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT,
-                         (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
-                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_END);
+    h->listen_fd = listen_fd;
+    h->daemon = MHD_start_daemon(MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_request, h,
+                                 MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_URI_LOG_CALLBACK,
+                                 on_request_line, h, MHD_OPTION_NOTIFY_COMPLETED, on_done, h,
+                                 MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT,
+                                 (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
+                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_END);
     if (h->daemon) return h;
     http_stop(h);
     return NULL;
@@ -210,8 +300,8 @@ struct http_server *http_start(struct otter_push *push, int listen_fd)
 static bool wakes(const struct request *q)
 {
     if (!q->suspended) return false;
-    if (!q->streaming) return true;
-    return q->cursor != q->server->push->device->events.last || time(NULL) - q->said >= KEEP_ALIVE_S;
+    if (!q->streaming || q->ended) return true;
+    return q->cursor != q->server->push->device->events.last || seconds() - q->said >= KEEP_ALIVE_S;
 }
 
 /* True if a request went on, so that the loop must not wait. */
@@ -249,8 +339,15 @@ bool http_run(struct http_server *h, int timeout_ms)
     FD_ZERO(&out);
     FD_ZERO(&broken);
     if (MHD_get_fdset(h->daemon, &in, &out, &broken, &highest) != MHD_YES) return false;
+    if (!h->going && !h->resting) FD_SET(h->listen_fd, &in);
+    h->resting = false;
+    if (h->listen_fd > highest) highest = h->listen_fd;
     if (select(highest + 1, &in, &out, &broken, &wait) < 0) return errno == EINTR;
-    return MHD_run_from_select(h->daemon, &in, &out, &broken) == MHD_YES;
+    bool knock = FD_ISSET(h->listen_fd, &in);
+    /* First those that are here: one may leave. */
+    if (MHD_run_from_select(h->daemon, &in, &out, &broken) != MHD_YES) return false;
+    if (knock) take_connection(h);
+    return true;
 }
 
 void http_stop(struct http_server *h)

@@ -10,6 +10,8 @@ enum {
     PIECE = 1460,     /* bytes at a time, as TCP brings them */
     SAVE_EVERY = 4,   /* pieces between two settings */
     NEARLY_OFF = 100, /* the damaged byte, from the image's end */
+    DEADLINE_MS = 2000,
+    GIVE_UP_POLLS = 3, /* one, and two more if flash fails */
     SETTINGS_MANY = 100000,
     SETTINGS_LEFT = 4 /* settings that still have room when the way begins */
 };
@@ -286,8 +288,9 @@ static void give_up(struct sim_run *r)
     if (r->flow.way == SIM_WAY_CRASH) return;
     r->phase = SIM_PHASE_GIVE_UP;
     r->past.progress = SIM_EITHER;
-    w->more_ms += OTTER_TRIAL_DEADLINE_MS;
-    otter_poll(&w->device);
+    otter_health_set_policy(&w->device, &(struct otter_health_policy){.deadline_ms = DEADLINE_MS, .network = true});
+    w->more_ms += DEADLINE_MS;
+    for (int i = 0; i < GIVE_UP_POLLS && !w->device.switched && !w->nor.dead; i++) otter_poll(&w->device);
 }
 
 static void confirm(struct sim_run *r)

@@ -43,17 +43,23 @@ static int32_t erase(void *ctx, const char *ns, const char *key)
 static enum otter_err flash_row(const void *ctx, unsigned i, uint8_t out[OTTER_TABLE_ROW])
 {
     const struct otter_flash *f = ctx;
-    return f->read(f->ctx, OTTER_CFG_TABLE_OFFSET + i * OTTER_TABLE_ROW, out, OTTER_TABLE_ROW) ? OTTER_FLASH_READ
-                                                                                               : OTTER_OK;
+    uint8_t again[OTTER_TABLE_ROW];
+    uint32_t at = OTTER_CFG_TABLE_OFFSET + i * OTTER_TABLE_ROW;
+    if (f->read(f->ctx, at, out, OTTER_TABLE_ROW) || f->read(f->ctx, at, again, sizeof again)) return OTTER_FLASH_READ;
+    return memcmp(out, again, sizeof again) ? OTTER_FLASH_READ : OTTER_OK;
 }
 
 /* The partition called "nvs", else the first of its kind. */
-static bool find_nvs(const struct otter_rows *rows, unsigned count, struct otter_partition *out)
+static bool find_nvs(const struct otter_flash *flash, const struct otter_crypto *crypto, struct otter_partition *out)
 {
+    struct otter_rows rows = {flash, flash_row};
+    unsigned count, bad;
     bool found = false;
+    if (otter_table_check(&rows, flash->size, crypto, &count, &bad)) return false;
     for (unsigned i = 0; i < count; i++) {
         struct otter_partition p;
-        if (otter_table_row(rows, i, &p) || p.type != OTTER_TYPE_DATA || p.subtype != OTTER_DATA_NVS) continue;
+        if (otter_table_row(&rows, i, &p)) return false;
+        if (p.type != OTTER_TYPE_DATA || p.subtype != OTTER_DATA_NVS) continue;
         bool named = strcmp(p.label, "nvs") == 0;
         if (!found || named) *out = p;
         found = true;
@@ -64,10 +70,11 @@ static bool find_nvs(const struct otter_rows *rows, unsigned count, struct otter
 
 bool sim_settings_open(struct sim_settings *s, const struct otter_flash *flash, const struct otter_crypto *crypto)
 {
-    struct otter_rows rows = {flash, flash_row};
     struct otter_partition p;
-    unsigned count, bad;
     s->port = (struct otter_settings){&s->nvs, get, set, erase};
-    if (otter_table_check(&rows, flash->size, crypto, &count, &bad) || !find_nvs(&rows, count, &p)) return false;
-    return otter_nvs_open(&s->nvs, flash, p.offset, p.size) == OTTER_OK;
+    /* Looked for twice: for one failed read the device would forget that it takes only signed images. */
+    if (!find_nvs(flash, crypto, &p) && !find_nvs(flash, crypto, &p)) return false;
+    enum otter_err e = otter_nvs_open(&s->nvs, flash, p.offset, p.size);
+    /* After a fault of the flash the store reads itself anew at the next call. */
+    return e != OTTER_ARG && e != OTTER_NVS_VERSION;
 }

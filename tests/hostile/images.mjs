@@ -207,6 +207,7 @@ export async function hostile_images(bench) {
         ['project of no valid UTF-8', in_project(good, '\xff\xfe\xc0\xaf\xed\xa0\x80'), 'wrong_project'],
         ['project of 32 bytes without NUL', in_project(good, 'p'.repeat(32)), 'wrong_project'],
         ['project like a header line', in_project(good, 'x\r\nSet-Cookie: a=b\r\n\r\n'), 'wrong_project'],
+        ['an older version, which is taken: versions are not ordered', in_version(good, '0.9.0'), 'switched'],
         ['version of 32 bytes without NUL', in_version(good, 'v'.repeat(32)), 'switched',
             { version: 'v'.repeat(32) }],
         ['secure version FFFFFFFF, which only the chip could refuse',
