@@ -22,12 +22,11 @@ torture: build ## power cuts at every operation, and again during each recovery;
 fuzz: ## every fuzzer for ten minutes; SECONDS=N for another time
 	@scripts/fuzz $(SECONDS)
 
-bench: ## figures, as ratios
-	@cmake --preset gcc >/dev/null
-	@cmake --build $(BUILD) -j$(JOBS) --target otter-bench otter $(QUIET)
+bench: build ## figures, as ratios
+	@scripts/setup bench
+	@cmake --build $(BUILD) -j$(JOBS) --target otter-bench $(QUIET)
 	@$(BUILD)/otter-bench
-	@echo
-	@node bench/tools.mjs
+	@for part in instructions push tools; do echo; node bench/$$part.mjs; done
 
 coverage: ## lines and branches of format/ and core/ that the tests run; build-coverage/index.html
 	@scripts/setup
