@@ -5,6 +5,7 @@
 
 #include "core/event.h"
 #include "core/flash.h"
+#include "core/layout.h"
 #include "core/record.h"
 #include "core/slots.h"
 
@@ -151,8 +152,7 @@ static enum otter_err confirmed(struct otter_device *d, enum otter_err err)
     if (err) return err;
     d->health.on_trial = false;
     otter_event_add(d, OTTER_EV_CONFIRMED, OTTER_OK, d->slots.ota[d->running].offset);
-    if (d->record.phase == OTTER_RECORD_SWITCHED) otter_record_clear(d);
-    return OTTER_OK;
+    return d->record.phase == OTTER_RECORD_SWITCHED ? otter_layout_settle(d) : OTTER_OK;
 }
 
 /* Did a driver fail, so that the image is neither good nor bad? */
@@ -189,6 +189,8 @@ enum otter_err otter_confirm(struct otter_device *d)
 static int previous_slot(const struct otter_device *d, const struct otter_ota_entry e[2])
 {
     struct otter_ota_entry without[2] = {e[0], e[1]};
+    /* Once it is confirmed, data lies where the one before was. */
+    if (d->ports.layout && !d->health.on_trial) return OTTER_SLOT_NONE;
     if (active_slot(d, e) == d->running) without[otter_ota_active(e)].state = OTTER_OTA_INVALID;
     int slot = active_slot(d, without);
     if (slot == OTTER_SLOT_NONE && d->slots.factory.size) slot = OTTER_SLOT_FACTORY;
@@ -262,7 +264,7 @@ bool otter_slot_at(struct otter_device *d, unsigned n, struct otter_slot_status 
     out->slot = (int8_t)slot;
     out->region = *otter_slots_get(d, slot);
     out->running = slot == d->running;
-    out->target = slot == otter_slots_target(d);
+    out->target = slot == otter_layout_target(d);
     out->state = OTTER_OTA_UNDEFINED;
     read_image_facts(d, out);
     if (otter_boot_read(d, e)) return true;

@@ -5,6 +5,7 @@
 #include "core/event.h"
 #include "core/flash.h"
 #include "core/health.h"
+#include "core/layout.h"
 #include "core/record.h"
 #include "core/session.h"
 #include "core/slots.h"
@@ -22,14 +23,16 @@ static bool runs_over(const struct otter_device *d, uint32_t off)
     return s && off >= s->offset && off - s->offset < (d->running_image.length ? d->running_image.length : s->size);
 }
 
-/* Firmware that was given up must not be found by the boot loader's fallback search. */
+/* Firmware that was given up must not be found by the boot loader's fallback search. Where data may lie in its place
+ * by now, the record tells whether it does. */
 static enum otter_err mend_given_up(struct otter_device *d, int slot)
 {
     const struct otter_slot *s = otter_slots_get(d, slot);
+    bool recorded = d->record.phase == OTTER_RECORD_SWITCHED && d->record.slot == slot;
     if (!s || slot == d->running || runs_over(d, s->offset)) return OTTER_OK;
     d->went_back = (int8_t)slot;
     otter_event_add(d, OTTER_EV_WENT_BACK, OTTER_OK, s->offset);
-    return otter_flash_kill_image(d, s->offset);
+    return recorded || !d->ports.layout ? otter_flash_kill_image(d, s->offset) : OTTER_OK;
 }
 
 static enum otter_err leave_unswitched(struct otter_device *d)
@@ -38,7 +41,7 @@ static enum otter_err leave_unswitched(struct otter_device *d)
     enum otter_err e = retried ? mend_given_up(d, d->record.slot) : OTTER_OK;
     if (e) return e;
     otter_record_clear(d);
-    if (retried) otter_record_why(d, "power was lost each time it was to start");
+    if (retried) otter_record_why(d, "power was lost at each start");
     return OTTER_OK;
 }
 
@@ -70,8 +73,7 @@ static enum otter_err follow_up(struct otter_device *d, const struct otter_ota_e
     if (r->phase != OTTER_RECORD_SWITCHED) return OTTER_OK;
     const struct otter_ota_entry *entry = otter_boot_entry_of(d, e, r->slot);
     if (r->slot == d->running) {
-        if (entry && entry->state == OTTER_OTA_VALID) otter_record_clear(d);
-        return OTTER_OK;
+        return entry && entry->state == OTTER_OTA_VALID ? otter_layout_settle(d) : OTTER_OK;
     }
     char why[OTTER_WHY];
     otter_why(d, why);
@@ -126,6 +128,7 @@ enum otter_err otter_open(struct otter_device *d, const struct otter_ports *port
     /* What runs may be confirmed, rolled back or replaced although its image could not be read. */
     mended = mend(d);
     otter_health_start(d);
+    otter_layout_changed(d);
     return e ? e : mended;
 }
 

@@ -6,7 +6,7 @@
 #include "format/bytes.h"
 
 /* The record as it lies in the settings. */
-enum { PHASE = 0, SLOT = 1, RETRIED = 2, SIZE = 4, SHA256 = 8, HEAD = 40, VERSION = 72, RECORD_SIZE = 104 };
+enum { PHASE = 0, SLOT = 1, RETRIED = 2, FROM = 3, SIZE = 4, SHA256 = 8, HEAD = 40, VERSION = 72, RECORD_SIZE = 104 };
 
 static const char ns[] = "otter";
 
@@ -23,10 +23,10 @@ static bool set(struct otter_device *d, const char *key, enum otter_setting kind
     return s && s->set(s->ctx, ns, key, kind, data, size) == 0;
 }
 
-static void drop(struct otter_device *d, const char *key)
+static bool drop(struct otter_device *d, const char *key)
 {
     const struct otter_settings *s = d->ports.settings;
-    if (s) s->erase(s->ctx, ns, key);
+    return s && s->erase(s->ctx, ns, key) == 0;
 }
 
 /* Settings of a newer Otter are left alone: what they mean is not known here. */
@@ -58,6 +58,7 @@ void otter_record_load(struct otter_device *d)
     r->phase = raw[PHASE];
     r->slot = (int8_t)raw[SLOT];
     r->retried = raw[RETRIED] != 0;
+    r->from = (int8_t)raw[FROM];
     r->size = otter_get32(raw + SIZE);
     memcpy(r->sha256, raw + SHA256, sizeof r->sha256);
     memcpy(r->head, raw + HEAD, sizeof r->head);
@@ -66,13 +67,14 @@ void otter_record_load(struct otter_device *d)
         r->progress = progress;
 }
 
-void otter_record_save(struct otter_device *d)
+bool otter_record_save(struct otter_device *d)
 {
     uint8_t raw[RECORD_SIZE] = {0};
     struct otter_record *r = &d->record;
     raw[PHASE] = r->phase;
     raw[SLOT] = (uint8_t)r->slot;
     raw[RETRIED] = r->retried;
+    raw[FROM] = (uint8_t)r->from;
     otter_put32(raw + SIZE, r->size);
     memcpy(raw + SHA256, r->sha256, sizeof r->sha256);
     memcpy(raw + HEAD, r->head, sizeof r->head);
@@ -81,7 +83,9 @@ void otter_record_save(struct otter_device *d)
     drop(d, "progress");
     r->progress = 0;
     r->writes++;
-    if (!claim_schema(d) || !set(d, "update", OTTER_SETTING_BLOB, raw, sizeof raw)) drop(d, "update");
+    if (claim_schema(d) && set(d, "update", OTTER_SETTING_BLOB, raw, sizeof raw)) return true;
+    drop(d, "update");
+    return false;
 }
 
 void otter_record_progress(struct otter_device *d, uint32_t written)
@@ -101,12 +105,12 @@ void otter_record_switched(struct otter_device *d, const uint8_t sha256[32], con
     otter_record_save(d);
 }
 
-void otter_record_clear(struct otter_device *d)
+bool otter_record_clear(struct otter_device *d)
 {
-    if (!d->record.phase) return;
+    if (!d->record.phase) return true;
     memset(&d->record, 0, sizeof d->record);
     drop(d, "progress");
-    drop(d, "update");
+    return drop(d, "update");
 }
 
 void otter_record_why(struct otter_device *d, const char *why)

@@ -7,6 +7,7 @@
 #include "core/boot.h"
 #include "core/event.h"
 #include "core/flash.h"
+#include "core/layout.h"
 #include "core/record.h"
 #include "core/slots.h"
 #include "core/trust.h"
@@ -32,7 +33,7 @@ static enum otter_err fail(struct otter_session *s, enum otter_err err, enum ott
     s->detail = err == OTTER_CRYPTO ? s->check.detail : s->device->detail;
     if (s->accepted) otter_writer_drop(&s->writer, s->device);
     /* What was broken off can go on; what was refused will be refused again. */
-    if (s->accepted && code != OTTER_EV_BROKEN_OFF) otter_record_clear(s->device);
+    if (s->accepted && code != OTTER_EV_BROKEN_OFF) otter_layout_over(s->device);
     otter_event_add(s->device, code, err, value);
     close_session(s, OTTER_STEP_CLOSED);
     return err;
@@ -53,18 +54,21 @@ static enum otter_err look_again(struct otter_session *s)
     return e == OTTER_FLASH_READ ? e : OTTER_OK;
 }
 
-static enum otter_err may_begin(struct otter_session *s, const struct otter_offer *offer, int slot)
+static enum otter_err may_begin(struct otter_session *s, const struct otter_offer *offer)
 {
     struct otter_device *d = s->device;
     bool on_trial;
+    int slot;
     if (d->session || d->switched) return OTTER_BUSY;
-    if (slot == OTTER_SLOT_NONE || d->running == OTTER_SLOT_NONE) return OTTER_NO_SLOT;
+    if (d->running == OTTER_SLOT_NONE) return OTTER_NO_SLOT;
     enum otter_err e = otter_boot_on_trial(d, &on_trial);
     if (!e) e = look_again(s);
     if (e) return e;
     if (on_trial) return OTTER_UNCONFIRMED;
     if (offer->automatic && offer->has_sha256 && otter_record_banned(d, offer->sha256)) return OTTER_BANNED;
-    return offer->size > otter_slots_get(d, slot)->size ? OTTER_TOO_BIG : OTTER_OK;
+    e = otter_layout_place(d, offer, &slot);
+    s->slot = (int8_t)slot;
+    return e;
 }
 
 static enum otter_err judge(const struct otter_session *s)
@@ -81,7 +85,7 @@ static enum otter_err judge(const struct otter_session *s)
 uint32_t otter_resume_offset(const struct otter_device *d, const struct otter_offer *offer)
 {
     const struct otter_record *r = &d->record;
-    if (r->phase != OTTER_RECORD_RECEIVING || r->slot != otter_slots_target(d)) return 0;
+    if (r->phase != OTTER_RECORD_RECEIVING || r->slot == d->running || r->from != d->running) return 0;
     if (!offer->has_sha256 || offer->size != r->size || memcmp(offer->sha256, r->sha256, sizeof r->sha256) != 0)
         return 0;
     return r->progress;
@@ -109,7 +113,7 @@ static enum otter_err resume(struct otter_session *s)
 {
     struct otter_device *d = s->device;
     uint32_t from = otter_resume_offset(d, &s->offer);
-    if (s->offer.offset != from) return OTTER_OFFSET;
+    if (s->offer.offset != from || s->slot != d->record.slot) return OTTER_OFFSET;
     otter_writer_start(&s->writer, otter_slots_get(d, s->slot), s->offer.size);
     enum otter_err e = otter_writer_resume(&s->writer, d, d->record.head);
     if (!e) e = replay(s, from);
@@ -121,14 +125,13 @@ static enum otter_err resume(struct otter_session *s)
 
 enum otter_err otter_begin(struct otter_session *s, struct otter_device *d, const struct otter_offer *offer)
 {
-    int slot = otter_slots_target(d);
     if (d->session == s) return OTTER_BUSY;
     memset(s, 0, sizeof *s);
     s->device = d;
     s->offer = *offer;
-    s->slot = (int8_t)slot;
-    s->err = may_begin(s, offer, slot);
-    struct otter_image_rules rules = otter_slots_rules(d, slot);
+    s->slot = OTTER_SLOT_NONE;
+    s->err = may_begin(s, offer);
+    struct otter_image_rules rules = otter_slots_rules(d, s->slot);
     rules.flags |= OTTER_IMAGE_DESCRIBED;
     otter_image_start(&s->check, &rules, NULL);
     if (!s->err && offer->offset) {
@@ -159,15 +162,20 @@ static enum otter_err accept(struct otter_session *s)
     struct otter_record *r = &d->record;
     const struct otter_slot *slot = otter_slots_get(d, s->slot);
     enum otter_err e = otter_boot_anchor(d);
+    if (!e && d->ports.layout) e = d->ports.layout->give_way(d);
     if (e) return e;
     memset(r, 0, sizeof *r);
     r->phase = OTTER_RECORD_RECEIVING;
     r->slot = s->slot;
-    r->size = s->offer.size;
+    r->from = d->running;
+    r->size = s->offer.size ? s->offer.size : s->offer.size_at_most;
     if (s->offer.has_sha256) memcpy(r->sha256, s->offer.sha256, sizeof r->sha256);
     memcpy(r->head, s->sector, OTTER_HEAD);
-    otter_record_save(d);
-    otter_writer_start(&s->writer, slot, s->offer.size);
+    /* Where the record says what is data's, there is no update without it. */
+    if (!otter_record_save(d) && d->ports.layout) return OTTER_NEEDS_SETTINGS;
+    e = otter_layout_changed(d);
+    if (e) return e;
+    otter_writer_start(&s->writer, slot, r->size);
     s->accepted = true;
     otter_event_add(d, OTTER_EV_ACCEPTED, OTTER_OK, slot->offset);
     return OTTER_OK;
@@ -361,7 +369,7 @@ static enum otter_err end_current(struct otter_session *s)
 {
     enum otter_err e = otter_writer_drop(&s->writer, s->device);
     if (e) return refuse(s, e);
-    otter_record_clear(s->device);
+    otter_layout_over(s->device);
     otter_event_add(s->device, OTTER_EV_CURRENT, OTTER_ALREADY_CURRENT, s->written);
     close_session(s, OTTER_STEP_DONE);
     s->err = OTTER_ALREADY_CURRENT;

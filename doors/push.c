@@ -247,7 +247,7 @@ static enum otter_err begin_upload(struct otter_push *p, struct otter_exchange *
     x->form = type && otter_multipart_start(&x->multipart, type);
     if (!x->form && h->has_length && h->length > UINT32_MAX) return OTTER_TOO_BIG;
     if (!x->form && h->has_length && h->length == 0) return OTTER_EMPTY;
-    if (!x->form && h->has_length) offer.size = (uint32_t)h->length;
+    if (h->has_length) *(x->form ? &offer.size_at_most : &offer.size) = (uint32_t)h->length;
     if (!read_sha256(header(h, "X-Firmware-SHA256"), &offer)) return OTTER_ARG;
     if (!x->form && !read_range(header(h, "Content-Range"), h, &offer)) return OTTER_RANGE;
     /* Asked here, so that the status goes on to tell of the one that came first. */

@@ -144,6 +144,33 @@ static void add_slots(cJSON *o, struct otter_device *d)
     if (d->went_back == OTTER_SLOT_NONE) cJSON_AddNullToObject(o, "went_back");
 }
 
+static void add_region(cJSON *o, const char *name, const struct otter_slot *region)
+{
+    cJSON *r = region->size ? cJSON_AddObjectToObject(o, name) : cJSON_AddNullToObject(o, name);
+    if (!region->size) return;
+    cJSON_AddNumberToObject(r, "offset", region->offset);
+    cJSON_AddNumberToObject(r, "size", region->size);
+}
+
+/* null where slots are fixed. */
+static void add_division(cJSON *o, struct otter_device *d)
+{
+    struct otter_division now;
+    otter_division(d, &now);
+    if (now.state == OTTER_DIVISION_FIXED) {
+        cJSON_AddNullToObject(o, "division");
+        return;
+    }
+    cJSON *division = cJSON_AddObjectToObject(o, "division");
+    cJSON_AddStringToObject(division, "state", otter_division_name(now.state));
+    add_region(division, "pool", &now.pool);
+    add_region(division, "app", &now.app);
+    add_region(division, "update", &now.update);
+    add_region(division, "data", &now.data);
+    cJSON_AddNumberToObject(division, "free", now.pool.size - now.app.size - now.update.size - now.data.size);
+    cJSON_AddNumberToObject(division, "largest", now.largest);
+}
+
 char *otter_push_json_status(struct otter_push *p)
 {
     struct otter_device *d = p->device;
@@ -157,6 +184,7 @@ char *otter_push_json_status(struct otter_push *p)
     add_slots(o, d);
     cJSON_AddBoolToObject(o, "can_confirm", st.can_confirm);
     cJSON_AddBoolToObject(o, "can_roll_back", st.can_roll_back);
+    add_division(o, d);
     add_update(o, p);
     add_resume(o, d);
     return print(o);

@@ -66,8 +66,24 @@ void otter_words_image(enum otter_err err, const struct otter_image_check *check
     }
 }
 
+/* The numbers behind a refusal where slots are as large as images. */
+static void add_room(const struct otter_session *s, char *buf, size_t size)
+{
+    struct otter_division d;
+    uint32_t offered = s->offer.size ? s->offer.size : s->offer.size_at_most;
+    otter_division(s->device, &d);
+    snprintf(buf, size, "%s", otter_err_text(s->err));
+    add(buf, size,
+        " It has %u bytes; beside the running firmware's %u of the %u bytes there are, one of %u would be taken.",
+        offered, d.app.size, d.pool.size, d.largest);
+}
+
 void otter_words_session(const struct otter_session *s, char *buf, size_t size)
 {
+    if (s->err == OTTER_TOO_BIG && s->device->ports.layout) {
+        add_room(s, buf, size);
+        return;
+    }
     otter_words_image(s->err, &s->check, buf, size);
     const struct otter_app_desc *runs = &s->device->running_image.desc, *desc = &s->check.facts.desc;
     switch (s->err) {

@@ -31,12 +31,12 @@ otter_bug(confirm_wrong_slot core/boot.c
           "if (active_slot(d, e) == OTTER_SLOT_NONE) return confirm_fallback(d, active_slot(d, e))")
 otter_bug(record_too_early core/session.c "otter_record_progress(s->device, s->written)"
           "otter_record_progress(s->device, s->written + OTTER_SECTOR)")
-otter_bug(erase_running core/session.c "otter_writer_start(&s->writer, slot, s->offer.size)"
-          "otter_writer_start(&s->writer, otter_slots_get(d, d->running), s->offer.size)")
+otter_bug(erase_running core/session.c "otter_writer_start(&s->writer, slot, r->size)"
+          "otter_writer_start(&s->writer, otter_slots_get(d, d->running), r->size)")
 otter_bug(header_first core/writer.c "w->paid += MS_WRITE_SECTOR;
     uint32_t from = off == 0 ? OTTER_HEAD : 0" "uint32_t from = 0")
 otter_bug(stale_header core/writer.c "w->first_kept = off > 0;
     return otter_flash_kill_image(d, w->base)" "w->first_kept = off > 0;
     return OTTER_OK")
-otter_bug(given_up_header core/device.c "return otter_flash_kill_image(d, s->offset)" "return OTTER_OK")
+otter_bug(given_up_header core/device.c "otter_flash_kill_image(d, s->offset)" "OTTER_OK")
 otter_bug(progress_kept core/session.c "otter_record_progress(s->device, 0)" "(void)0")

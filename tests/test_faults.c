@@ -142,7 +142,8 @@ static void boot(void)
 
 static enum otter_err open_device(void)
 {
-    struct otter_ports ports = {&world.nor.port, &world.chip, world.crypto, &world.clock, NULL};
+    struct otter_ports ports = {
+        .flash = &world.nor.port, .chip = &world.chip, .crypto = world.crypto, .clock = &world.clock};
     if (!world.no_settings && sim_settings_open(&world.settings, &world.nor.port, world.crypto)) {
         deaf.port = (struct otter_settings){&world.settings.nvs, deaf_get, deaf_set, deaf_erase};
         ports.settings = &deaf.port;

@@ -31,7 +31,8 @@ static uint32_t offset_of(const cJSON *layout, const char *label)
 /* Opens the device as if `running` had been started, without the boot loader. */
 static void open_case(const cJSON *c, const cJSON *layouts, bool rollback)
 {
-    struct otter_ports ports = {&world.nor.port, &world.chip, &otter_crypto_openssl, &world.clock, NULL};
+    struct otter_ports ports = {
+        .flash = &world.nor.port, .chip = &world.chip, .crypto = &otter_crypto_openssl, .clock = &world.clock};
     vector_flash(flash, c, layouts);
     sim_world_init(&world, flash, sizeof flash, &otter_crypto_openssl);
     world.chip.rollback = rollback;

@@ -28,9 +28,7 @@ static void plan(uint32_t payload, unsigned depth, unsigned one_in)
     fixture_image(&old_image, "1.0.0", NULL, 1000);
     fixture_image(&new_image, "2.0.0", NULL, payload);
     assert_int_equal(otter_table_write(preset->row, preset->rows, true, &otter_crypto_openssl, table), OTTER_OK);
-    torture = (struct sim_torture){.plan = {.crypto = &otter_crypto_openssl,
-                                            .table = table,
-                                            .flash_size = 0x400000,
+    torture = (struct sim_torture){.plan = {.table = {table, 0x400000, &otter_crypto_openssl},
                                             .old = {.bytes = old_image.bytes, .size = old_image.size},
                                             .new = {.bytes = new_image.bytes, .size = new_image.size}},
                                    .seed = 1,

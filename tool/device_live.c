@@ -14,6 +14,7 @@
 #include "ports/posix/http.h"
 #include "ports/sim/bootloader.h"
 #include "ports/sim/settings.h"
+#include "ports/sim/table.h"
 #include "tool/device.h"
 #include "web_page.h"
 
@@ -140,8 +141,11 @@ static void start_firmware(struct life *l)
                                   .running = running_offset,
                                   .reboot = reboot_later};
     l->clock = (struct otter_clock){NULL, real_ms};
-    struct otter_ports ports = {&l->nor.port, &l->chip, &otter_crypto_psa, &l->clock, NULL};
+    struct otter_ports ports = {
+        .flash = &l->nor.port, .chip = &l->chip, .crypto = &otter_crypto_psa, .clock = &l->clock};
     if (sim_settings_open(&l->settings, &l->nor.port, &otter_crypto_psa)) ports.settings = &l->settings.port;
+    struct sim_table table = {l->nor.bytes + OTTER_CFG_TABLE_OFFSET, l->nor.size, &otter_crypto_psa};
+    if (sim_table_overlaps(&table)) ports.layout = &otter_layout_elastic;
     enum otter_err e = otter_open(&l->device, &ports);
     if (e) printf("E (%u) otter: %s (%s)\n", real_ms(NULL), otter_err_text(e), otter_err_name(e));
     otter_health_set_policy(&l->device, &(struct otter_health_policy){

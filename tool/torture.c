@@ -126,8 +126,8 @@ static int read_table(struct request *q)
     table_file_start(f);
     int status = otter_preset_find(q->table) ? table_file_preset(f, q->table) : table_file_load(f, q->table);
     if (!status && f->bytes[0] != 0xAA) status = table_file_encode(f);
-    q->torture.shared.plan.table = f->bytes;
-    q->torture.shared.plan.flash_size = q->flash_size ? (uint32_t)q->flash_size : flash_size(f);
+    q->torture.shared.plan.table.bytes = f->bytes;
+    q->torture.shared.plan.table.flash_size = q->flash_size ? (uint32_t)q->flash_size : flash_size(f);
     return status;
 }
 
@@ -176,6 +176,8 @@ static void print_text(const struct request *q)
         printf("  %-12s %12llu\n", sim_phase_name((enum sim_phase)i), (unsigned long long)c->by_phase[i]);
     printf("%llu of them end at a limit of the stock format: the boot loader's own write of the state was torn\n",
            (unsigned long long)c->limits);
+    printf("partition table sector: %llu erases, %llu writes\n", (unsigned long long)c->table_erases,
+           (unsigned long long)c->table_writes);
     printf("%llu cuts and %llu lost writes in %.1f s, %.0f a second: %llu violations%s\n", (unsigned long long)c->cuts,
            (unsigned long long)c->faults, t->seconds, (double)(c->cuts + c->faults) / (t->seconds > 0 ? t->seconds : 1),
            (unsigned long long)c->violations, t->done < t->operations ? "; stopped before the end" : "");
@@ -188,6 +190,8 @@ static void add_counts(cJSON *o, const struct sim_counts *c)
     cJSON_AddNumberToObject(o, "faults", (double)c->faults);
     cJSON_AddNumberToObject(o, "violations", (double)c->violations);
     cJSON_AddNumberToObject(o, "limits", (double)c->limits);
+    cJSON_AddNumberToObject(o, "table_erases", (double)c->table_erases);
+    cJSON_AddNumberToObject(o, "table_writes", (double)c->table_writes);
     cJSON *kinds = cJSON_AddObjectToObject(o, "by_kind"), *phases = cJSON_AddObjectToObject(o, "by_phase");
     for (int i = 0; i < SIM_TEARS; i++)
         cJSON_AddNumberToObject(kinds, sim_tear_name((enum sim_tear)i), (double)c->by_kind[i]);
@@ -280,7 +284,7 @@ int tool_torture(int argc, char **argv)
     struct request *q = &request;
     struct torture *t = &q->torture;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    t->shared = (struct sim_torture){.plan.crypto = tool_crypto(), .seed = 1, .depth = 2, .one_in = 1};
+    t->shared = (struct sim_torture){.plan.table.crypto = tool_crypto(), .seed = 1, .depth = 2, .one_in = 1};
     t->jobs = cores < 1 ? 1 : cores > TORTURE_JOBS ? TORTURE_JOBS : (unsigned)cores;
     pthread_mutex_init(&t->lock, NULL);
     int status = take_options(q, argc, argv);

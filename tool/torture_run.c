@@ -106,6 +106,8 @@ static void add(struct sim_counts *sum, const struct sim_counts *c)
     sum->cuts += c->cuts;
     sum->faults += c->faults;
     sum->limits += c->limits;
+    sum->table_erases += c->table_erases;
+    sum->table_writes += c->table_writes;
     sum->violations += c->violations;
     for (int i = 0; i < SIM_TEARS; i++) sum->by_kind[i] += c->by_kind[i];
     for (int i = 0; i < SIM_PHASES; i++) sum->by_phase[i] += c->by_phase[i];

@@ -1,6 +1,6 @@
 /* Every error Otter can give: one table, from which enum, names, sentences, HTTP status and exit status come.
  * Numbers are frozen: tests/err_frozen.txt lists what has shipped. A decade or two a room:
- * -10 call, -20 and -30 image, -40 trust, -50 flash, -60 boot, -70 door, -90 settings. */
+ * -10 call, -20 and -30 image, -40 trust, -50 flash, -60 boot, -70 door, -90 settings, -100 layout. */
 #ifndef OTTER_ERR_H
 #define OTTER_ERR_H
 
@@ -18,6 +18,8 @@
     X(IDLE, -13, "idle_timeout", 522, 6, "No bytes came for too long; the update was given up.")                       \
     X(ABORTED, -14, "aborted", 522, 6, "The update was broken off before its end.")                                    \
     X(OFFSET, -15, "wrong_offset", 409, 4, "The bytes do not begin where the device wants them; ask its status.")      \
+    X(LENGTH_REQUIRED, -16, "length_required", 411, 2,                                                                 \
+      "The size must be known before the first byte is placed; send Content-Length.")                                  \
     X(EMPTY, -20, "empty", 523, 3, "The file is empty; choose an app image (.bin).")                                   \
     X(TRUNCATED, -21, "truncated", 523, 3, "The image ends before its own length; transfer it again.")                 \
     X(MAGIC, -22, "bad_magic", 523, 3, "This is not an ESP32 app image: its first byte is not 0xE9.")                  \
@@ -72,6 +74,14 @@
     X(NO_PREVIOUS, -68, "no_previous", 409, 4, "There is no previous firmware to go back to.")                         \
     X(SEQ_END, -69, "otadata_sequence_end", 521, 5,                                                                    \
       "otadata's sequence number is at its end; erase otadata by cable.")                                              \
+    X(NEEDS_ROLLBACK, -100, "needs_rollback", 521, 4,                                                                  \
+      "Elastic slots need a boot loader that rolls back (CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE).")                     \
+    X(NEEDS_SETTINGS, -101, "needs_settings", 521, 4,                                                                  \
+      "Elastic slots need settings that can be written; look at the NVS partition.")                                   \
+    X(DATA_LOSS, -102, "data_would_be_lost", 409, 4,                                                                   \
+      "The update would cost the files in the data region; save them, and agree to that first.")                       \
+    X(DATA_BUSY, -103, "data_busy", 409, 4,                                                                            \
+      "The application does not let go of the data region now; try again later.")                                      \
     X(UNAUTHORIZED, -70, "unauthorized", 401, 4, "Bad credentials")                                                    \
     X(FOREIGN_ORIGIN, -71, "foreign_origin", 403, 4, "The request was made by another site's page.")                   \
     X(FOREIGN_HOST, -72, "foreign_host", 403, 4,                                                                       \

@@ -28,6 +28,10 @@ enum {
     OTTER_HEAD = 32           /* bytes of an image that are written last */
 };
 
+/* How the flash is divided. A device that names no layout links none. */
+struct otter_layout;
+extern const struct otter_layout otter_layout_elastic;
+
 /* What the device brings; all must outlive the device. */
 struct otter_ports {
     const struct otter_flash *flash;
@@ -35,6 +39,8 @@ struct otter_ports {
     const struct otter_crypto *crypto;
     const struct otter_clock *clock;
     const struct otter_settings *settings; /* NULL: updates cannot be resumed, and no reason is kept of a roll back */
+    const struct otter_layout *layout;     /* NULL: fixed slots; or &otter_layout_elastic */
+    const struct otter_data *data;         /* with otter_layout_elastic: who keeps files in what it leaves; or NULL */
 };
 
 struct otter_slot {
@@ -51,6 +57,7 @@ struct otter_slots {
 struct otter_record {
     uint8_t phase; /* enum otter_record_phase; 0: none */
     int8_t slot;
+    int8_t from;        /* slot that ran when it began */
     bool retried;       /* the switch has been made a second time */
     uint32_t size;      /* bytes of the file */
     uint32_t progress;  /* bytes of it in flash, as the settings have it */
@@ -89,6 +96,13 @@ struct otter_signing {
     uint8_t keys[OTTER_CFG_KEYS][32]; /* SHA-256 of each, as burnt into eFuse */
 };
 
+/* The data region as it was handed out last. */
+struct otter_data_status {
+    struct otter_slot region;
+    uint8_t fate; /* enum otter_data_fate */
+    bool offered; /* files are in it */
+};
+
 struct otter_session;
 
 struct otter_device {
@@ -104,19 +118,23 @@ struct otter_device {
     struct otter_record record;
     struct otter_health health;
     struct otter_signing signing;
+    struct otter_data_status data;
 };
 
 /* What a door knows of an image before its bytes come. Zero it, then fill in what is known. */
 struct otter_offer {
-    const char *door; /* static name; for events and for who is told "busy" */
-    uint32_t size;    /* bytes of the file; 0: not known */
-    uint32_t offset;  /* of the first byte that comes: 0, or what otter_resume_offset() says */
+    const char *door;      /* static name; for events and for who is told "busy" */
+    uint32_t size;         /* bytes of the file; 0: not known */
+    uint32_t size_at_most; /* where it is not: a bound, e.g. of a form around it; 0: none */
+    uint32_t offset;       /* of the first byte that comes: 0, or what otter_resume_offset() says */
     bool has_sha256;
     uint8_t sha256[32];  /* of the whole file */
     const char *version; /* NULL: not announced; must stay until otter_finish() is done */
     bool any_project;    /* take another project's image too */
     bool again;          /* take the image that runs already, too */
     bool automatic;      /* nobody asked for it: an image that was rolled back is not tried again */
+    bool data_may_go; /* files in the data region may be lost; else only if u32 "data_loss" in namespace "otter" says so
+                       */
 };
 
 enum otter_session_step {
@@ -253,6 +271,31 @@ struct otter_status {
     bool can_roll_back;     /* another entry of otadata, or a factory app, is there to go back to; unverified */
 };
 void otter_status(struct otter_device *d, struct otter_status *out);
+
+enum otter_division_state {
+    OTTER_DIVISION_FIXED,     /* no layout: slots are as the table has them */
+    OTTER_DIVISION_SETTLED,   /* the app that runs, and data */
+    OTTER_DIVISION_UPDATING,  /* another image is coming, or about to start */
+    OTTER_DIVISION_PENDING,   /* it runs on trial, and the one before is still there */
+    OTTER_DIVISION_WENT_BACK, /* as settled: the firmware before runs again */
+    OTTER_DIVISION_FALLBACK,  /* as settled: the boot loader has searched, otadata names another slot */
+    OTTER_DIVISION_UNKNOWN    /* otadata could not be read: no data region */
+};
+
+/* All in bytes from the start of the flash; size 0: there is none. What is in none of app, update and data is free. */
+struct otter_division {
+    uint8_t state;
+    struct otter_slot pool;   /* all that slots reach */
+    struct otter_slot app;    /* the image that runs, in whole blocks of 64 KiB */
+    struct otter_slot update; /* the other image: the one that comes, or on trial the one before */
+    struct otter_slot data;
+    uint32_t largest; /* image that would be taken now, in whole blocks; in namespace "otter", u32 "data_min" is what
+                         data keeps while two images are there */
+};
+/* The division in force. Reads flash. */
+void otter_division(struct otter_device *d, struct otter_division *out);
+/* "fixed", "settled", "updating", "pending", "went_back", "fallback", "unknown". */
+const char *otter_division_name(enum otter_division_state state);
 
 /* "factory", "test", "ota_0" ...; "none". buf takes at least 8 bytes; returns buf. */
 char *otter_slot_name(int slot, char buf[8]);

@@ -99,6 +99,24 @@ struct otter_settings {
     int32_t (*erase)(void *ctx, const char *ns, const char *key);
 };
 
+enum otter_data_fate {
+    OTTER_DATA_ANEW, /* nothing of what was in files is there: a file system is to be made */
+    OTTER_DATA_KEPT, /* as it was */
+    OTTER_DATA_GREW  /* as it was, and the region has grown at its end; after a cut this may be told again */
+};
+
+/* Who keeps files in the data region that an elastic flash leaves. */
+struct otter_data {
+    void *ctx;
+    /* Is there anything in it that would be missed? NULL: always. */
+    bool (*holds)(void *ctx);
+    /* Lets go of the region: it is not read or written any more. false: it cannot now. */
+    bool (*release)(void *ctx);
+    /* There is a region again: size bytes from off in the flash, multiples of 65536. true: its file system is made, or
+     * found; from then on files in it count. */
+    bool (*ready)(void *ctx, uint32_t off, uint32_t size, enum otter_data_fate fate);
+};
+
 /* Milliseconds since start, wrapping at 2^32. */
 struct otter_clock {
     void *ctx;

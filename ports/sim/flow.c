@@ -80,60 +80,26 @@ static enum otter_err verify(const struct sim_plan *plan, struct sim_firmware *f
                                       .chip_revision = -1,
                                       .efuse_revision = -1,
                                       .flags = OTTER_IMAGE_LOADABLE | OTTER_IMAGE_DESCRIBED};
-    otter_image_start(&c, &rules, plan->crypto);
+    otter_image_start(&c, &rules, plan->table.crypto);
     otter_image_feed(&c, f->bytes, f->size);
     enum otter_err e = otter_image_end(&c);
     f->facts = c.facts;
     return e;
 }
 
-static enum otter_err check_table(const struct sim_plan *plan)
-{
-    struct otter_table_memory m = {plan->table, OTTER_TABLE_SIZE};
-    struct otter_rows rows = otter_table_rows(&m);
-    unsigned count, bad;
-    return otter_table_check(&rows, plan->flash_size, plan->crypto, &count, &bad);
-}
-
 enum otter_err sim_plan_check(struct sim_plan *plan, const char **what)
 {
     enum otter_err e;
     *what = "the partition table";
-    if ((e = check_table(plan))) return e;
+    if ((e = sim_table_check(&plan->table))) return e;
     *what = "the old image";
     if ((e = verify(plan, &plan->old))) return e;
     *what = "the new image";
     if ((e = verify(plan, &plan->new))) return e;
     if (plan->old.facts.chip_id != plan->new.facts.chip_id) return OTTER_CHIP;
+    plan->elastic = sim_table_overlaps(&plan->table);
     bool same = plan->old.size == plan->new.size &&memcmp(plan->old.bytes, plan->new.bytes, plan->old.size) == 0;
     return same ? OTTER_ALREADY_CURRENT : OTTER_OK;
-}
-
-static bool find(const struct sim_plan *plan, uint8_t type, uint8_t subtype, struct otter_slot *region)
-{
-    struct otter_table_memory m = {plan->table, OTTER_TABLE_SIZE};
-    struct otter_rows rows = otter_table_rows(&m);
-    unsigned count, bad;
-    if (otter_table_check(&rows, plan->flash_size, plan->crypto, &count, &bad)) return false;
-    for (unsigned i = 0; i < count; i++) {
-        struct otter_partition p;
-        if (otter_table_row(&rows, i, &p) || p.type != type || p.subtype != subtype) continue;
-        *region = (struct otter_slot){p.offset, p.size};
-        return true;
-    }
-    return false;
-}
-
-bool sim_plan_slot(const struct sim_plan *plan, int slot, struct otter_slot *region)
-{
-    int subtype = slot == OTTER_SLOT_FACTORY ? OTTER_APP_FACTORY : OTTER_APP_OTA_0 + slot;
-    return find(plan, OTTER_TYPE_APP, (uint8_t)subtype, region);
-}
-
-bool sim_plan_settings(const struct sim_plan *plan)
-{
-    struct otter_slot region;
-    return find(plan, OTTER_TYPE_DATA, OTTER_DATA_NVS, &region);
 }
 
 /* ---- the application's settings ---- */
@@ -196,7 +162,7 @@ static void check_settings(struct sim_run *r)
 static struct otter_offer offer_of(const struct sim_run *r)
 {
     const struct sim_firmware *f = &r->plan->new;
-    struct otter_offer offer = {.door = "flow", .size = f->size, .has_sha256 = true};
+    struct otter_offer offer = {.door = "flow", .size = f->size, .has_sha256 = true, .data_may_go = true};
     memcpy(offer.sha256, f->facts.file_digest, sizeof offer.sha256);
     offer.offset = otter_resume_offset(&r->world.device, &offer);
     return offer;
@@ -232,6 +198,7 @@ static enum otter_err upload(struct sim_run *r)
     struct sim_world *w = &r->world;
     struct otter_offer offer = offer_of(r);
     r->phase = SIM_PHASE_RECEIVE;
+    r->past.files.may_go = true;
     note(r, "the new firmware is sent from byte %u on", (unsigned)offer.offset);
     enum otter_err e = otter_begin(&w->session, &w->device, &offer);
     if (!e) e = send(r);
@@ -335,6 +302,29 @@ static void note_life(struct sim_run *r)
              sim_tear_name(r->world.nor.cut.tear), sim_phase_name(r->phase));
 }
 
+/* Data is beside all that may be started. */
+static void check_division(struct sim_run *r)
+{
+    struct otter_division d;
+    struct otter_slot_status s;
+    if (r->keeper.broken && !r->broken) broken(r, 7, r->keeper.broken);
+    if (!r->plan->elastic || r->world.device.switched) return;
+    otter_division(&r->world.device, &d);
+    note(r, "division %d: app 0x%x to 0x%x, other 0x%x to 0x%x, data 0x%x to 0x%x", d.state, (unsigned)d.app.offset,
+         (unsigned)(d.app.offset + d.app.size), (unsigned)d.update.offset, (unsigned)(d.update.offset + d.update.size),
+         (unsigned)d.data.offset, (unsigned)(d.data.offset + d.data.size));
+    for (unsigned i = 0; otter_slot_at(&r->world.device, i, &s); i++) {
+        const struct sim_firmware *f = holds(r, s.region.offset, &r->plan->new)   ? &r->plan->new
+                                       : holds(r, s.region.offset, &r->plan->old) ? &r->plan->old
+                                                                                  : NULL;
+        if (!f) continue;
+        HOLDS(r, 7, d.data.offset >= s.region.offset + f->size || s.region.offset >= d.data.offset + d.data.size);
+    }
+    HOLDS(
+        r, 7,
+        !d.data.size || (d.data.offset >= d.pool.offset && d.data.offset + d.data.size <= d.pool.offset + d.pool.size));
+}
+
 /* Power comes on. False if nothing starts. */
 static bool start(struct sim_run *r)
 {
@@ -356,6 +346,7 @@ static void live(struct sim_run *r)
 {
     if (!start(r)) return;
     check_settings(r);
+    check_division(r);
     /* Where a switch was made again, only the restart is left to do. */
     if (!r->world.device.switched) {
         if (runs_new(r))
@@ -442,6 +433,7 @@ void sim_run_check(struct sim_run *r)
     if (r->limit || !start(r)) return;
     check_which(r);
     check_said(r);
+    check_division(r);
     for (unsigned i = 0; otter_slot_at(&r->world.device, i, &slot); i++) {
         check_slot(r, &slot);
         if (slot.target) check_progress(r, &slot);
@@ -458,13 +450,13 @@ static enum otter_err put_old(const struct sim_plan *plan, const struct sim_flow
 {
     struct otter_slot from, factory, otadata, slot;
     unsigned slots = 0;
-    while (slots < OTTER_OTA_SLOTS && sim_plan_slot(plan, (int)slots, &slot)) slots++;
-    if (!sim_plan_slot(plan, flow->from, &from)) return OTTER_NO_SLOT;
+    while (slots < OTTER_OTA_SLOTS && sim_table_slot(&plan->table, (int)slots, &slot)) slots++;
+    if (!sim_table_slot(&plan->table, flow->from, &from)) return OTTER_NO_SLOT;
     if (plan->old.size > from.size) return OTTER_TOO_BIG;
     put(bytes, from.offset, &plan->old);
-    bool has_factory = sim_plan_slot(plan, OTTER_SLOT_FACTORY, &factory);
+    bool has_factory = sim_table_slot(&plan->table, OTTER_SLOT_FACTORY, &factory);
     if (has_factory && plan->old.size <= factory.size) put(bytes, factory.offset, &plan->old);
-    if (!find(plan, OTTER_TYPE_DATA, OTTER_DATA_OTADATA, &otadata)) return OTTER_NO_OTADATA;
+    if (!sim_table_find(&plan->table, OTTER_TYPE_DATA, OTTER_DATA_OTADATA, &otadata)) return OTTER_NO_OTADATA;
     if (flow->from < 0 || (flow->from == 0 && !has_factory)) return OTTER_OK;
     uint32_t seq = otter_ota_next_seq(0, (unsigned)flow->from, slots);
     otter_ota_write(seq, OTTER_OTA_VALID, bytes + otadata.offset);
@@ -473,17 +465,17 @@ static enum otter_err put_old(const struct sim_plan *plan, const struct sim_flow
 
 static enum otter_err put_spare(struct sim_run *r, uint8_t *bytes)
 {
-    struct otter_slot_status s;
-    unsigned i = 0;
-    do {
-        if (!otter_slot_at(&r->world.device, i++, &s)) return OTTER_NO_SLOT;
-    } while (!s.target);
-    if (r->plan->new.size > s.region.size) return OTTER_TOO_BIG;
-    if (r->flow.spare == SIM_SPARE_OLD && r->plan->old.size <= s.region.size)
-        put(bytes, s.region.offset, &r->plan->old);
+    struct sim_world *w = &r->world;
+    struct otter_offer offer = offer_of(r);
+    enum otter_err e = otter_begin(&w->session, &w->device, &offer);
+    if (e) return e;
+    struct otter_slot target;
+    sim_table_slot(&r->plan->table, w->session.slot, &target);
+    otter_abort(&w->session);
+    if (r->flow.spare == SIM_SPARE_OLD && r->plan->old.size <= target.size) put(bytes, target.offset, &r->plan->old);
     if (r->flow.spare == SIM_SPARE_NEARLY) {
-        put(bytes, s.region.offset, &r->plan->new);
-        bytes[s.region.offset + r->plan->new.size - NEARLY_OFF] ^= 1;
+        put(bytes, target.offset, &r->plan->new);
+        bytes[target.offset + r->plan->new.size - NEARLY_OFF] ^= 1;
     }
     return OTTER_OK;
 }
@@ -499,16 +491,29 @@ static uint32_t fill_settings(struct sim_run *r, uint32_t most)
 
 static uint16_t max16(uint16_t a, uint16_t b) { return a > b ? a : b; }
 
+static void use_elastic(struct sim_run *r)
+{
+    struct sim_keeper *k = &r->keeper;
+    struct otter_slot slot;
+    sim_keeper_init(k, &r->world.nor, &r->past.files);
+    while (k->slots < OTTER_OTA_SLOTS && sim_table_slot(&r->plan->table, (int)k->slots, &slot))
+        k->slot_at[k->slots++] = slot.offset;
+    r->world.layout = &otter_layout_elastic;
+    r->world.data = &k->port;
+}
+
 static void make_device(struct sim_run *r, uint8_t *bytes)
 {
     const struct sim_plan *plan = r->plan;
     struct sim_world *w = &r->world;
-    sim_world_init(w, bytes, plan->flash_size, plan->crypto);
+    sim_world_init(w, bytes, plan->table.flash_size, plan->table.crypto);
     w->chip.info = plan->new.facts.chip;
     w->chip.revision = max16(plan->old.facts.revision_min, plan->new.facts.revision_min);
     w->chip.efuse_revision = max16(plan->old.facts.desc.efuse_min, plan->new.facts.desc.efuse_min);
     w->chip.rollback = r->flow.rollback;
     w->log_ctx = plan->log_ctx;
+    w->nor.watch = (struct sim_watch){.offset = OTTER_CFG_TABLE_OFFSET, .size = OTTER_SECTOR};
+    if (plan->elastic) use_elastic(r);
 }
 
 static enum otter_err lay_out(struct sim_run *r, const struct sim_plan *plan, const struct sim_flow *flow,
@@ -516,8 +521,8 @@ static enum otter_err lay_out(struct sim_run *r, const struct sim_plan *plan, co
 {
     enum otter_err e;
     memset(r, 0, sizeof *r);
-    memset(bytes, 0xFF, plan->flash_size);
-    memcpy(bytes + OTTER_CFG_TABLE_OFFSET, plan->table, OTTER_TABLE_SIZE);
+    memset(bytes, 0xFF, plan->table.flash_size);
+    memcpy(bytes + OTTER_CFG_TABLE_OFFSET, plan->table.bytes, OTTER_TABLE_SIZE);
     r->plan = plan;
     r->flow = *flow;
     *what = "the partition table";

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ports/sim/keeper.h"
+#include "ports/sim/table.h"
 #include "ports/sim/world.h"
 
 enum sim_way {
@@ -42,20 +44,15 @@ struct sim_firmware {
 
 /* What all flows of a proof share. */
 struct sim_plan {
-    const struct otter_crypto *crypto;
-    const uint8_t *table; /* partition table, OTTER_TABLE_SIZE bytes */
-    uint32_t flash_size;  /* bytes */
+    struct sim_table table;
     struct sim_firmware old, new;
+    bool elastic;  /* filled by sim_plan_check(): the table's slots overlap */
     void *log_ctx; /* the boot loader's lines and the flow's own ("flow", "otter"); log NULL: none */
     void (*log)(void *ctx, char level, const char *tag, const char *text);
 };
 
 /* Verifies both images and the table. *what names the one that is at fault: static text. */
 enum otter_err sim_plan_check(struct sim_plan *plan, const char **what);
-/* The slot's region by the plan's table; false if there is none. */
-bool sim_plan_slot(const struct sim_plan *plan, int slot, struct otter_slot *region);
-/* Has the table a partition for settings? */
-bool sim_plan_settings(const struct sim_plan *plan);
 
 /* Where on its way a device is. */
 enum sim_phase {
@@ -94,24 +91,26 @@ struct sim_history {
     uint32_t saved[SIM_APP_KEYS];  /* versions of the application's settings; 0: none */
     uint32_t saving[SIM_APP_KEYS]; /* the one being written; else as saved */
     uint32_t version;
+    struct sim_files files; /* of an elastic flash */
 };
 
 struct sim_run {
     const struct sim_plan *plan;
     struct sim_flow flow;
     struct sim_world world;
+    struct sim_keeper keeper;
     struct sim_history past;
     enum sim_phase phase;
-    const uint8_t *before;  /* the flash as the flow found it; plan->flash_size bytes */
+    const uint8_t *before;  /* the flash as the flow found it; plan->table.flash_size bytes */
     enum otter_err refused; /* how the first upload ended, if it was refused before anything was changed */
     bool limit;             /* ended at a limit of the stock format: the new firmware runs unmarked, for ever */
     int broken;             /* the first invariant that did not hold; 0: all do */
     const char *how;        /* it failed: static text */
 };
 
-/* Lays the flow's flash out in bytes (plan->flash_size of them) and readies run to begin there. An error if the table
- * or the images do not allow this flow: it is then told by *what. `before` must get a copy of bytes before the first
- * life.
+/* Lays the flow's flash out in bytes (plan->table.flash_size of them) and readies run to begin there. An error if the
+ * table or the images do not allow this flow: it is then told by *what. `before` must get a copy of bytes before the
+ * first life.
  */
 enum otter_err sim_run_lay_out(struct sim_run *run, const struct sim_plan *plan, const struct sim_flow *flow,
                                uint8_t *bytes, const char **what);

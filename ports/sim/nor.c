@@ -107,9 +107,16 @@ static void tear(const struct sim_cut *cut, uint8_t *old, const uint8_t *new, ui
     }
 }
 
+static void watch(struct sim_watch *w, uint32_t off, bool erase, uint32_t len)
+{
+    if (off >= w->offset + w->size || w->offset >= off + len) return;
+    *(erase ? &w->erases : &w->writes) += 1;
+}
+
 static int32_t change(struct sim_nor *n, uint32_t off, const uint8_t *new, uint32_t len)
 {
     n->changes++;
+    watch(&n->watch, off, !new, len);
     for (uint32_t s = off / OTTER_SECTOR; n->marks && s <= (off + len - 1) / OTTER_SECTOR; s++) n->marks[s] = 1;
     if (n->cut.at != n->changes) {
         change_all(n->bytes + off, new, len);

@@ -43,6 +43,12 @@ struct sim_fault {
     bool silent; /* it reports success: a read gives a flipped bit, a write or erase does nothing */
 };
 
+/* Changes within a region are counted. */
+struct sim_watch {
+    uint32_t offset, size;
+    uint64_t erases, writes;
+};
+
 struct sim_times {
     uint32_t page_write_us, erase_4k_us, erase_32k_us, erase_64k_us;
     uint32_t read_ns; /* a byte */
@@ -61,6 +67,7 @@ struct sim_nor {
     uint64_t changes; /* writes and erases since the last sim_nor_power_on(), on which cuts count */
     uint32_t *wear;   /* erases a sector, size / 4096 of them; NULL: not kept */
     uint8_t *marks;   /* 1 for a sector that was changed, size / 4096 of them, never cleared; NULL: not kept */
+    struct sim_watch watch;
     struct sim_cut cut;
     struct sim_fault fault;
     bool dead; /* power is gone: every call fails until sim_nor_power_on() */

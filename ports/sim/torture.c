@@ -6,9 +6,17 @@
 
 /* ---- flows ---- */
 
-enum { FIRST = 0, LAST = 100 }; /* ota slots; the table says which the last one is */
+enum { FIRST = 0, LAST = 100 }; /* ota slots; the last one in which the old image fits */
 
-static const struct sim_flow flows[] = {
+static const struct sim_flow elastic[] = {
+    {SIM_WAY_CONFIRM, SIM_SPARE_BLANK, FIRST, true},   {SIM_WAY_CONFIRM, SIM_SPARE_BLANK, LAST, true},
+    {SIM_WAY_CRASH, SIM_SPARE_BLANK, FIRST, true},     {SIM_WAY_CRASH, SIM_SPARE_BLANK, LAST, true},
+    {SIM_WAY_UNHEALTHY, SIM_SPARE_BLANK, FIRST, true}, {SIM_WAY_UNHEALTHY, SIM_SPARE_BLANK, LAST, true},
+    {SIM_WAY_SETTINGS, SIM_SPARE_BLANK, FIRST, true},  {SIM_WAY_RESUME, SIM_SPARE_BLANK, FIRST, true},
+    {SIM_WAY_RESUME, SIM_SPARE_BLANK, LAST, true},
+};
+
+static const struct sim_flow fixed[] = {
     {SIM_WAY_CONFIRM, SIM_SPARE_NEARLY, FIRST, true},
     {SIM_WAY_CONFIRM, SIM_SPARE_BLANK, FIRST, true},
     {SIM_WAY_CONFIRM, SIM_SPARE_OLD, LAST, true},
@@ -30,18 +38,22 @@ static int last_slot(const struct sim_plan *plan)
 {
     struct otter_slot region;
     int n = 0;
-    while (n < OTTER_OTA_SLOTS && sim_plan_slot(plan, n, &region)) n++;
+    while (n < OTTER_OTA_SLOTS && sim_table_slot(&plan->table, n, &region) && region.size >= plan->old.size) n++;
     return n - 1;
 }
 
 bool sim_torture_flow(const struct sim_plan *plan, unsigned i, struct sim_flow *flow)
 {
     struct otter_slot region;
-    for (unsigned k = 0; k < sizeof flows / sizeof flows[0]; k++) {
+    const struct sim_flow *flows = plan->elastic ? elastic : fixed;
+    size_t count = plan->elastic ? sizeof elastic / sizeof elastic[0] : sizeof fixed / sizeof fixed[0];
+    for (size_t k = 0; k < count; k++) {
         *flow = flows[k];
         if (flow->from == LAST) flow->from = last_slot(plan);
-        if (!sim_plan_slot(plan, flow->from, &region)) continue;
-        if ((flow->way == SIM_WAY_SETTINGS || flow->way == SIM_WAY_RESUME) && !sim_plan_settings(plan)) continue;
+        if (!sim_table_slot(&plan->table, flow->from, &region)) continue;
+        if ((flow->way == SIM_WAY_SETTINGS || flow->way == SIM_WAY_RESUME) &&
+            !sim_table_find(&plan->table, OTTER_TYPE_DATA, OTTER_DATA_NVS, &region))
+            continue;
         if (i-- == 0) return true;
     }
     return false;
@@ -99,9 +111,12 @@ bool sim_path_parse(const char *text, struct sim_path *path)
 
 /* ---- memory ---- */
 
-static size_t sectors(const struct sim_plan *plan) { return plan->flash_size / OTTER_SECTOR; }
+static size_t sectors(const struct sim_plan *plan) { return plan->table.flash_size / OTTER_SECTOR; }
 
-size_t sim_torturer_memory(const struct sim_plan *plan) { return 3 * (size_t)plan->flash_size + 2 * sectors(plan); }
+size_t sim_torturer_memory(const struct sim_plan *plan)
+{
+    return 3 * (size_t)plan->table.flash_size + 2 * sectors(plan);
+}
 
 void sim_torturer_init(struct sim_torturer *t, const struct sim_torture *torture, uint8_t *memory)
 {
@@ -109,9 +124,9 @@ void sim_torturer_init(struct sim_torturer *t, const struct sim_torture *torture
     memset(t, 0, sizeof *t);
     t->torture = torture;
     t->flash = memory;
-    t->before = t->flash + plan->flash_size;
-    t->after_first = t->before + plan->flash_size;
-    t->marks = t->after_first + plan->flash_size;
+    t->before = t->flash + plan->table.flash_size;
+    t->after_first = t->before + plan->table.flash_size;
+    t->marks = t->after_first + plan->table.flash_size;
     t->marks_first = t->marks + sectors(plan);
 }
 
@@ -229,6 +244,8 @@ static void judge(struct sim_torturer *t)
         sim_run_check(r);
     }
     count(&t->counts, tear, phase, r->limit);
+    t->counts.table_erases += r->world.nor.watch.erases;
+    t->counts.table_writes += r->world.nor.watch.writes;
     report(t);
 }
 
@@ -290,7 +307,7 @@ enum otter_err sim_torturer_begin(struct sim_torturer *t, const struct sim_flow 
     t->path = (struct sim_path){.flow = *flow};
     enum otter_err e = sim_run_lay_out(&t->run, plan, flow, t->flash, what);
     if (e) return e;
-    memcpy(t->before, t->flash, plan->flash_size);
+    memcpy(t->before, t->flash, plan->table.flash_size);
     memset(t->marks, 0, sectors(plan));
     memset(t->marks_first, 0, sectors(plan));
     t->run.before = t->before;

@@ -31,7 +31,8 @@ struct sim_counts {
     uint64_t faults; /* runs in which a write was lost */
     uint64_t limits; /* of the cuts: ended at a limit of the stock format */
     uint64_t violations;
-    uint64_t by_kind[SIM_TEARS]; /* of the cuts, by the last one */
+    uint64_t table_erases, table_writes; /* in the partition table's sector */
+    uint64_t by_kind[SIM_TEARS];         /* of the cuts, by the last one */
     uint64_t by_phase[SIM_PHASES];
 };
 

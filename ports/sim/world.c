@@ -43,7 +43,12 @@ bool sim_world_start(struct sim_world *w, enum otter_err *err)
                          .rollback = w->chip.rollback,
                          .log_ctx = w->log_ctx,
                          .log = w->log};
-    struct otter_ports ports = {&w->nor.port, &w->chip, w->crypto, &w->clock, NULL};
+    struct otter_ports ports = {.flash = &w->nor.port,
+                                .chip = &w->chip,
+                                .crypto = w->crypto,
+                                .clock = &w->clock,
+                                .layout = w->layout,
+                                .data = w->data};
     w->rebooted = false;
     memset(&w->device, 0, sizeof w->device);
     memset(&w->session, 0, sizeof w->session);

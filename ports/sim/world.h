@@ -18,7 +18,9 @@ struct sim_world {
     struct otter_chip chip;
     struct otter_clock clock;
     struct sim_settings settings;
-    bool no_settings; /* the device has none */
+    bool no_settings;                  /* the device has none */
+    const struct otter_layout *layout; /* NULL: fixed slots */
+    const struct otter_data *data;     /* NULL: nobody keeps files */
     struct sim_boot_result booted;
     struct otter_device device;
     struct otter_session session;

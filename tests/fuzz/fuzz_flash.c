@@ -24,7 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(flash + REST, data + table, rest < FLASH - REST ? rest : FLASH - REST);
     sim_world_init(&world, flash, sizeof flash, &otter_crypto_openssl);
     sim_world_start(&world, &e);
-    ports = (struct otter_ports){&world.nor.port, &world.chip, &otter_crypto_openssl, &world.clock, NULL};
+    ports = (struct otter_ports){
+        .flash = &world.nor.port, .chip = &world.chip, .crypto = &otter_crypto_openssl, .clock = &world.clock};
     world.booted.offset = 0x10000;
     otter_open(&world.device, &ports);
     memcpy(opened, flash, sizeof flash);

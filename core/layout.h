@@ -1,0 +1,33 @@
+/* How the flash is divided: where an image goes, and what is left for data. Without a layout (ports.layout is NULL) the
+ * slots are fixed, and data partitions are nobody's business here. */
+#ifndef OTTER_CORE_LAYOUT_H
+#define OTTER_CORE_LAYOUT_H
+
+#include "otter/otter.h"
+
+struct otter_layout {
+    /* As otter_layout_place(). */
+    enum otter_err (*place)(struct otter_device *d, const struct otter_offer *offer, int *slot);
+    /* As otter_layout_target(), before there is an update. */
+    int (*target)(struct otter_device *d);
+    /* An update is about to be recorded: data lets go of its region. OTTER_DATA_BUSY: it cannot. */
+    enum otter_err (*give_way)(struct otter_device *d);
+    /* The running firmware is confirmed: what the one before it leaves behind cannot be started any more. */
+    enum otter_err (*settle)(struct otter_device *d);
+    /* The division may be another one now: hands the data region out. An error: what was in it is not safe yet. */
+    enum otter_err (*changed)(struct otter_device *d);
+    void (*division)(struct otter_device *d, struct otter_division *out);
+};
+
+/* The slot for what is offered. OTTER_NO_SLOT, OTTER_TOO_BIG; a layout has more reasons. Touches no flash. */
+enum otter_err otter_layout_place(struct otter_device *d, const struct otter_offer *offer, int *slot);
+/* The running firmware is confirmed, and the record of its update is done with. */
+enum otter_err otter_layout_settle(struct otter_device *d);
+/* The record of the update is done with. */
+void otter_layout_over(struct otter_device *d);
+/* The division may be another one now. */
+enum otter_err otter_layout_changed(struct otter_device *d);
+/* Where an update goes, or would go: for those who ask before there is one. OTTER_SLOT_NONE. */
+int otter_layout_target(struct otter_device *d);
+
+#endif
