@@ -129,9 +129,26 @@ static int write_temporary(const char *temporary, const void *data, size_t n)
     return close(fd) | bad;
 }
 
+/* A device, a pipe: nothing that a new file may take the place of. */
+static bool is_special(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+static int write_special(const char *path, const void *data, size_t n)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int bad = fd < 0 ? -1 : tool_write_all(fd, data, n);
+    int status = bad ? tool_fail(OTTER_ARG, "%s: %s", path, strerror(errno)) : 0;
+    if (fd >= 0) close(fd);
+    return status;
+}
+
 int tool_write_file(const char *path, const void *data, size_t n)
 {
     char *temporary;
+    if (is_special(path)) return write_special(path, data, n);
     if (strcmp(path, "-") == 0) {
         if (tool_write_all(STDOUT_FILENO, data, n) == 0) return 0;
         return tool_fail(OTTER_ARG, "stdout: %s", strerror(errno));

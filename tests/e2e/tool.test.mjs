@@ -395,3 +395,14 @@ test('two devices cannot share a flash, nor a port', async () => {
     assert.notEqual(port.code, 0);
     assert.match(port.err, /choose another/);
 });
+
+test('output into a device or a pipe leaves it what it is', async () => {
+    const pipe = bench.file(Buffer.alloc(0), '.fifo');
+    fs.rmSync(pipe);
+    assert.equal((await run('mkfifo', [pipe])).code, 0);
+    const args = ['image', 'synth', '--chip', 'esp32c3', '--version', '1', '--project', 'p', '--size', 400, '-o', pipe];
+    const [made, read] = await Promise.all([otter(args), run('wc', ['-c', pipe])]);
+    assert.equal(made.code, 0, made.err);
+    assert.match(read.out, /^7\d\d /);
+    assert.ok(fs.lstatSync(pipe).isFIFO());
+});
