@@ -60,7 +60,7 @@ int main(int argc, char **argv)
 {
     static const struct tool_command commands[] = {
         {"image", tool_image, "app images: info, verify, build"},
-        {"table", tool_table, "partition tables: build, dump, verify"},
+        {"table", tool_table, "partition tables: build, dump, verify, plan"},
         {"otadata", tool_otadata, "which slot would boot, and why"},
         {"nvs", tool_nvs, "NVS partitions: build, dump, get, set, erase"},
         {"flash", tool_flash, "whole-flash files: build, info, boot, erase"},

@@ -1,5 +1,5 @@
 /* otter table build|dump|verify: partition tables from CSV to binary and back, and what the boot loader says to them.
- */
+ * plan has a file of its own. */
 #define _GNU_SOURCE
 #include <cjson/cJSON.h>
 #include <getopt.h>
@@ -11,6 +11,7 @@
 #include "tool/commands.h"
 #include "tool/json.h"
 #include "tool/table_file.h"
+#include "tool/table_plan.h"
 #include "tool/tool.h"
 
 static const char build_help[] =
@@ -341,6 +342,7 @@ int tool_table(int argc, char **argv)
     static const struct tool_command commands[] = {{"build", run_build, "CSV or a preset to a binary table"},
                                                    {"dump", run_dump, "a binary table to CSV"},
                                                    {"verify", run_verify, "would the boot loader take it?"},
+                                                   {"plan", tool_table_plan, "a table of the layout elastic"},
                                                    {NULL, NULL, NULL}};
     return tool_dispatch(commands, "Usage: otter table COMMAND [OPTION]...\n\n", argc, argv);
 }
