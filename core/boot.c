@@ -124,6 +124,13 @@ static enum otter_err write_deciding(struct otter_device *d, int slot, uint32_t 
     return active_slot(d, e) == slot ? OTTER_OK : OTTER_FLASH_VERIFY;
 }
 
+enum otter_err otter_boot_name_running(struct otter_device *d, uint32_t seq)
+{
+    struct otter_ota_entry e[2];
+    enum otter_err err = otter_boot_read(d, e);
+    return err ? err : write_entry(d, otter_ota_active(e) == 0 ? 1 : 0, seq, OTTER_OTA_VALID);
+}
+
 enum otter_err otter_boot_switch(struct otter_device *d, int slot)
 {
     return write_deciding(d, slot, d->ports.chip->rollback ? OTTER_OTA_NEW : OTTER_OTA_UNDEFINED);

@@ -27,6 +27,9 @@ enum otter_err otter_boot_on_trial(struct otter_device *d, bool *trial);
  */
 enum otter_err otter_boot_anchor(struct otter_device *d);
 
+/* Names the running slot by this sequence number, which is above both that are there, as valid. */
+enum otter_err otter_boot_name_running(struct otter_device *d, uint32_t seq);
+
 /* The slot starts next: writes the entry that does not decide now. */
 enum otter_err otter_boot_switch(struct otter_device *d, int slot);
 

@@ -54,7 +54,6 @@ void otter_division(struct otter_device *d, struct otter_division *out)
 
 const char *otter_division_name(enum otter_division_state state)
 {
-    static const char *const names[] = {"fixed",     "settled",  "updating", "pending",
-                                        "went_back", "fallback", "unknown"};
+    static const char *const names[] = {"fixed", "settled", "updating", "pending", "went_back", "fallback", "unknown"};
     return names[state];
 }

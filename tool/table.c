@@ -343,6 +343,7 @@ int tool_table(int argc, char **argv)
                                                    {"dump", run_dump, "a binary table to CSV"},
                                                    {"verify", run_verify, "would the boot loader take it?"},
                                                    {"plan", tool_table_plan, "a table of the layout elastic"},
+                                                   {"migrate", tool_table_migrate, "from fixed slots to that"},
                                                    {NULL, NULL, NULL}};
     return tool_dispatch(commands, "Usage: otter table COMMAND [OPTION]...\n\n", argc, argv);
 }

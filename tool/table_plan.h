@@ -1,4 +1,4 @@
-/* otter table plan, and the pictures it draws. */
+/* otter table plan and migrate, and the pictures that plan draws. */
 #ifndef OTTER_TOOL_TABLE_PLAN_H
 #define OTTER_TOOL_TABLE_PLAN_H
 
@@ -9,6 +9,7 @@
 enum { PLAN_RESCUE_APP = 512 * 1024 }; /* a small app that only updates, as other layouts have it */
 
 int tool_table_plan(int argc, char **argv);
+int tool_table_migrate(int argc, char **argv);
 
 /* What every expected size leaves for data, beside two fixed slots, and beside a rescue app with one slot; fixed slots
  * are as large as the largest expected image. */
