@@ -81,7 +81,7 @@ static enum otter_err follow_up(struct otter_device *d, const struct otter_ota_e
     if (entry ? given_up(entry) : why[0] != '\0') {
         enum otter_err err = entry ? OTTER_OK : mend_given_up(d, r->slot);
         if (err) return err;
-        if (!why[0]) otter_record_why(d, "it did not confirm itself before the restart");
+        if (!why[0]) otter_record_why(d, "it restarted unconfirmed");
         otter_record_ban(d, r->sha256);
         otter_record_clear(d);
         return OTTER_OK;

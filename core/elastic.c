@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/boot.h"
+#include "core/data.h"
 #include "core/flash.h"
 #include "core/layout.h"
 #include "core/record.h"
@@ -116,7 +117,7 @@ static int best_slot(struct otter_device *d, uint32_t bytes)
 static bool data_in_the_way(struct otter_device *d, const struct otter_offer *offer)
 {
     const struct otter_data *data = d->ports.data;
-    if (!data || !d->data.offered || offer->data_may_go) return false;
+    if (!data || !d->data.offered || offer->data_may_go || offer->data_size) return false;
     return (!data->holds || data->holds(data->ctx)) && !setting(d, "data_loss");
 }
 
@@ -135,6 +136,8 @@ static enum otter_err place(struct otter_device *d, const struct otter_offer *of
     }
     *slot = best_slot(d, size);
     if (*slot == OTTER_SLOT_NONE) return OTTER_TOO_BIG;
+    struct otter_slot pool = pool_of(d), image = span(d, *slot, size);
+    if (offer->data_size > beside(&pool, &image).size) return OTTER_DATA_TOO_BIG;
     return data_in_the_way(d, offer) ? OTTER_DATA_LOSS : OTTER_OK;
 }
 
@@ -215,29 +218,6 @@ static bool release(struct otter_device *d)
     return true;
 }
 
-static enum otter_err give_way(struct otter_device *d) { return release(d) ? OTTER_OK : OTTER_DATA_BUSY; }
-
-enum { SHAPE = 8 }; /* bytes: offset and size of the region that files were last made in */
-
-static struct otter_slot read_shape(struct otter_device *d)
-{
-    const struct otter_settings *s = d->ports.settings;
-    uint8_t raw[SHAPE];
-    size_t size = sizeof raw;
-    if (!s || s->get(s->ctx, ns, "data", OTTER_SETTING_BLOB, raw, &size) || size != sizeof raw)
-        return (struct otter_slot){0, 0};
-    return (struct otter_slot){otter_get32(raw), otter_get32(raw + 4)};
-}
-
-static bool write_shape(struct otter_device *d, const struct otter_slot *shape)
-{
-    const struct otter_settings *s = d->ports.settings;
-    uint8_t raw[SHAPE];
-    otter_put32(raw, shape->offset);
-    otter_put32(raw + 4, shape->size);
-    return s && s->set(s->ctx, ns, "data", OTTER_SETTING_BLOB, raw, sizeof raw) == 0;
-}
-
 /* The shape of what is there is forgotten before anything can happen to it, so the same shape means the same content.
  */
 static enum otter_data_fate fate_of(const struct otter_slot *was, const struct otter_slot *is)
@@ -246,45 +226,65 @@ static enum otter_data_fate fate_of(const struct otter_slot *was, const struct o
     return was->size == is->size ? OTTER_DATA_KEPT : OTTER_DATA_GREW;
 }
 
-static bool forget_shape(struct otter_device *d)
-{
-    const struct otter_settings *s = d->ports.settings;
-    return s && s->erase(s->ctx, ns, "data") == 0;
-}
-
 /* Files count from when they can be found again: when the region's shape is in the settings. */
 static void hand_out(struct otter_device *d, const struct otter_slot *region, enum otter_data_fate fate)
 {
     const struct otter_data *data = d->ports.data;
+    if (!data) return;
     d->data.region = *region;
     d->data.fate = (uint8_t)fate;
     d->data.offered = data->ready(data->ctx, region->offset, region->size, fate);
-    if (d->data.offered && fate != OTTER_DATA_KEPT && !write_shape(d, region)) release(d);
+    if (d->data.offered && fate != OTTER_DATA_KEPT && !otter_data_set_shape(d, region)) release(d);
 }
 
 static enum otter_err changed(struct otter_device *d)
 {
     struct otter_division now;
-    if (!d->ports.data || d->switched) return OTTER_OK;
+    if (d->switched) return OTTER_OK;
     divide(d, &now);
     bool same = now.data.offset == d->data.region.offset && now.data.size == d->data.region.size;
-    if (d->data.offered && same) return OTTER_OK;
+    if ((d->data.offered || d->data.waiting) && same) return OTTER_OK;
     if (!release(d)) return OTTER_DATA_BUSY;
-    struct otter_slot was = read_shape(d);
+    struct otter_slot was = otter_data_shape(d);
     enum otter_data_fate fate = fate_of(&was, &now.data);
-    if (fate == OTTER_DATA_ANEW && was.size && !forget_shape(d)) return OTTER_NEEDS_SETTINGS;
+    if (fate == OTTER_DATA_ANEW && was.size && !otter_data_set_shape(d, NULL)) return OTTER_NEEDS_SETTINGS;
+    d->data.region = now.data;
+    d->data.waiting = false;
+    bool two_images = now.state == OTTER_DIVISION_UPDATING || now.state == OTTER_DIVISION_PENDING;
+    if (!two_images && otter_data_wanted(d, &now.data, fate == OTTER_DATA_KEPT)) {
+        d->data.waiting = true;
+        return OTTER_OK;
+    }
     if (now.data.size) hand_out(d, &now.data, fate);
     return OTTER_OK;
+}
+
+void otter_elastic_hand_out(struct otter_device *d, enum otter_data_fate fate)
+{
+    d->data.waiting = false;
+    hand_out(d, &d->data.region, fate);
+}
+
+/* What becomes of an earlier update's data image is decided with that: it is not waited for any more. The record says
+ * what is data's, so there is no update without it. */
+static enum otter_err record(struct otter_device *d, const struct otter_offer *offer)
+{
+    enum otter_err e = release(d) ? OTTER_OK : OTTER_DATA_BUSY;
+    if (!e && (!otter_data_announce(d, offer) || !otter_record_save(d))) e = OTTER_NEEDS_SETTINGS;
+    if (!e) return changed(d);
+    otter_record_load(d);
+    return e;
 }
 
 static enum otter_err settle(struct otter_device *d)
 {
     struct otter_slot app = running_span(d);
     int from = d->record.from;
+    if (!otter_data_expect(d)) return OTTER_NEEDS_SETTINGS;
     if (from == d->running || !is_slot(d, from)) return OTTER_OK;
     uint32_t off = otter_slots_get(d, from)->offset;
     bool covered = off >= app.offset && off < end_of(&app);
     return covered ? OTTER_OK : otter_flash_kill_image(d, off);
 }
 
-const struct otter_layout otter_layout_elastic = {place, target, give_way, settle, changed, division};
+const struct otter_layout otter_layout_elastic = {place, target, record, settle, changed, division};

@@ -77,9 +77,9 @@ static void count_time(struct otter_device *d)
 /* NULL: nothing speaks against it any more. */
 static const char *missing(const struct otter_health *h, const struct otter_health_policy *p)
 {
-    if (p->app && !h->app_said) return "the app's own check did not say that it works";
-    if (p->network && !h->network_seen) return "the network was not reached";
-    return h->up_ms < p->uptime_ms ? "it was not up for long enough" : NULL;
+    if (p->app && !h->app_said) return "the app's own check said nothing";
+    if (p->network && !h->network_seen) return "no network was reached";
+    return h->up_ms < p->uptime_ms ? "it was not up long enough" : NULL;
 }
 
 static enum otter_err give_up(struct otter_device *d, const char *why)

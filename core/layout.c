@@ -28,6 +28,13 @@ int otter_layout_target(struct otter_device *d)
     return d->ports.layout ? d->ports.layout->target(d) : otter_slots_target(d);
 }
 
+enum otter_err otter_layout_record(struct otter_device *d, const struct otter_offer *offer)
+{
+    if (d->ports.layout) return d->ports.layout->record(d, offer);
+    otter_record_save(d);
+    return OTTER_OK;
+}
+
 enum otter_err otter_layout_settle(struct otter_device *d)
 {
     const struct otter_layout *layout = d->ports.layout;

@@ -10,8 +10,8 @@ struct otter_layout {
     enum otter_err (*place)(struct otter_device *d, const struct otter_offer *offer, int *slot);
     /* As otter_layout_target(), before there is an update. */
     int (*target)(struct otter_device *d);
-    /* An update is about to be recorded: data lets go of its region. OTTER_DATA_BUSY: it cannot. */
-    enum otter_err (*give_way)(struct otter_device *d);
+    /* As otter_layout_record(). */
+    enum otter_err (*record)(struct otter_device *d, const struct otter_offer *offer);
     /* The running firmware is confirmed: what the one before it leaves behind cannot be started any more. */
     enum otter_err (*settle)(struct otter_device *d);
     /* The division may be another one now: hands the data region out. An error: what was in it is not safe yet. */
@@ -21,6 +21,8 @@ struct otter_layout {
 
 /* The slot for what is offered. OTTER_NO_SLOT, OTTER_TOO_BIG; a layout has more reasons. Touches no flash. */
 enum otter_err otter_layout_place(struct otter_device *d, const struct otter_offer *offer, int *slot);
+/* Saves d->record of an update that begins; data gives way to it. OTTER_DATA_BUSY, OTTER_NEEDS_SETTINGS. */
+enum otter_err otter_layout_record(struct otter_device *d, const struct otter_offer *offer);
 /* The running firmware is confirmed, and the record of its update is done with. */
 enum otter_err otter_layout_settle(struct otter_device *d);
 /* The record of the update is done with. */

@@ -94,7 +94,7 @@ void otter_record_progress(struct otter_device *d, uint32_t written)
     if (set(d, "progress", OTTER_SETTING_U32, &written, sizeof written)) d->record.progress = written;
 }
 
-void otter_record_switched(struct otter_device *d, const uint8_t sha256[32], const char *version)
+bool otter_record_switched(struct otter_device *d, const uint8_t sha256[32], const char *version)
 {
     struct otter_record *r = &d->record;
     r->phase = OTTER_RECORD_SWITCHED;
@@ -102,7 +102,7 @@ void otter_record_switched(struct otter_device *d, const uint8_t sha256[32], con
     memcpy(r->sha256, sha256, sizeof r->sha256);
     strncpy(r->version, version, sizeof r->version - 1);
     drop(d, "why");
-    otter_record_save(d);
+    return otter_record_save(d);
 }
 
 bool otter_record_clear(struct otter_device *d)

@@ -16,8 +16,8 @@ bool otter_record_save(struct otter_device *d);
 /* So many bytes from the slot's start are in flash. */
 void otter_record_progress(struct otter_device *d, uint32_t written);
 /* The slot is about to start next: what is remembered of it until it has confirmed itself. An old reason is forgotten.
- */
-void otter_record_switched(struct otter_device *d, const uint8_t sha256[32], const char *version);
+ * Is it in the settings? */
+bool otter_record_switched(struct otter_device *d, const uint8_t sha256[32], const char *version);
 /* The update is over; has it gone from the settings? */
 bool otter_record_clear(struct otter_device *d);
 

@@ -162,7 +162,6 @@ static enum otter_err accept(struct otter_session *s)
     struct otter_record *r = &d->record;
     const struct otter_slot *slot = otter_slots_get(d, s->slot);
     enum otter_err e = otter_boot_anchor(d);
-    if (!e && d->ports.layout) e = d->ports.layout->give_way(d);
     if (e) return e;
     memset(r, 0, sizeof *r);
     r->phase = OTTER_RECORD_RECEIVING;
@@ -171,9 +170,7 @@ static enum otter_err accept(struct otter_session *s)
     r->size = s->offer.size ? s->offer.size : s->offer.size_at_most;
     if (s->offer.has_sha256) memcpy(r->sha256, s->offer.sha256, sizeof r->sha256);
     memcpy(r->head, s->sector, OTTER_HEAD);
-    /* Where the record says what is data's, there is no update without it. */
-    if (!otter_record_save(d) && d->ports.layout) return OTTER_NEEDS_SETTINGS;
-    e = otter_layout_changed(d);
+    e = otter_layout_record(d, &s->offer);
     if (e) return e;
     otter_writer_start(&s->writer, slot, r->size);
     s->accepted = true;
@@ -356,7 +353,8 @@ static enum otter_err compare_running(struct otter_session *s)
 static enum otter_err switch_over(struct otter_session *s)
 {
     const struct otter_image_facts *facts = &s->check.facts;
-    otter_record_switched(s->device, facts->file_digest, facts->desc.version);
+    bool recorded = otter_record_switched(s->device, facts->file_digest, facts->desc.version);
+    if (!recorded && s->device->ports.layout) return OTTER_NEEDS_SETTINGS;
     enum otter_err e = otter_boot_switch(s->device, s->slot);
     if (e) return e;
     s->device->switched = true;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "format/bytes.h"
+#include "otter/data.h"
 #include "ports/posix/crypto.h"
 #include "ports/sim/keeper.h"
 #include "tests/fixture.h"
@@ -313,6 +314,171 @@ static void who_does_not_let_go_stops_the_update(void **state)
     update_to(&image[1]);
 }
 
+/* ---- the data image that follows ---- */
+
+static uint8_t data[150 * K];
+
+static struct otter_offer with_data(const struct fixture_image *i)
+{
+    const struct otter_crypto *c = &otter_crypto_openssl;
+    struct otter_hash h;
+    struct otter_offer offer = {.size = i->size, .data_size = sizeof data};
+    for (uint32_t n = 0; n < sizeof data; n++) data[n] = (uint8_t)(n * 7 + n / 251);
+    assert_int_equal(c->hash_start(c->ctx, &h, OTTER_SHA256), 0);
+    assert_int_equal(c->hash_update(c->ctx, &h, data, sizeof data), 0);
+    assert_int_equal(c->hash_finish(c->ctx, &h, offer.data_sha256), 0);
+    return offer;
+}
+
+/* image[1] runs and is confirmed, and its data image is waited for. */
+static void device_that_waits(void)
+{
+    device(true);
+    struct otter_offer offer = with_data(&image[1]);
+    keeper.image = data;
+    keeper.image_size = sizeof data;
+    files.may_go = true;
+    assert_int_equal(sim_world_push(&world, &offer, image[1].bytes, image[1].size, 4096), OTTER_OK);
+    start();
+    assert_false(world.device.data.waiting);
+    assert_int_equal(otter_confirm(&world.device), OTTER_OK);
+    assert_true(world.device.data.waiting);
+    assert_false(world.device.data.offered);
+}
+
+static struct otter_data_session feeding;
+
+static enum otter_err finish_data(void)
+{
+    enum otter_err e;
+    while ((e = otter_data_finish(&feeding)) == OTTER_AGAIN) {
+    }
+    return e;
+}
+
+static enum otter_err feed_data(uint32_t from, uint32_t to)
+{
+    enum otter_err e = otter_data_begin(&feeding, &world.device, from);
+    for (uint32_t at = from, n; !e && at < to; at += n) {
+        n = to - at < 1460 ? to - at : 1460;
+        e = otter_data_feed(&feeding, data + at, n);
+    }
+    return e;
+}
+
+static void data_follows_the_app(void **state)
+{
+    (void)state;
+    struct otter_data_wait wait;
+    device_that_waits();
+    assert_true(otter_data_waits(&world.device, &wait));
+    assert_int_equal(wait.size, sizeof data);
+    assert_int_equal(wait.wanted, 0);
+    /* Cut in the third block: two are there. */
+    assert_int_equal(feed_data(0, 140 * K), OTTER_OK);
+    otter_data_abort(&feeding);
+    assert_int_equal(otter_data_feed(&feeding, data, 1), OTTER_ABORTED);
+    start();
+    assert_true(otter_data_waits(&world.device, &wait));
+    assert_int_equal(wait.wanted, 2 * OTTER_BLOCK);
+    assert_int_equal(otter_data_begin(&feeding, &world.device, 0), OTTER_OFFSET);
+    assert_int_equal(feed_data(wait.wanted, sizeof data), OTTER_OK);
+    assert_int_equal(finish_data(), OTTER_OK);
+    assert_int_equal(finish_data(), OTTER_OK);
+    assert_false(otter_data_waits(&world.device, &wait));
+    assert_true(world.device.data.offered && files.restored);
+    assert_memory_equal(flash + world.device.data.region.offset, data, sizeof data);
+    start();
+    assert_int_equal(world.device.data.fate, OTTER_DATA_KEPT);
+    assert_null(keeper.broken);
+}
+
+static void another_data_image_is_refused(void **state)
+{
+    (void)state;
+    struct otter_data_wait wait;
+    device_that_waits();
+    data[100000] ^= 1;
+    assert_int_equal(feed_data(0, sizeof data), OTTER_OK);
+    assert_int_equal(finish_data(), OTTER_DIGEST);
+    data[100000] ^= 1;
+    assert_true(otter_data_waits(&world.device, &wait));
+    assert_int_equal(wait.wanted, 0);
+    assert_int_equal(feed_data(0, 1000), OTTER_OK);
+    assert_int_equal(finish_data(), OTTER_SIZE);
+    assert_int_equal(feed_data(0, sizeof data), OTTER_OK);
+    assert_int_equal(otter_data_feed(&feeding, data, 1), OTTER_SIZE);
+    assert_int_equal(otter_data_finish(&feeding), OTTER_SIZE);
+    assert_int_equal(otter_data_begin(&feeding, &world.device, 2 * OTTER_BLOCK), OTTER_OK);
+    assert_int_equal(otter_data_feed(&feeding, data + 2 * OTTER_BLOCK, sizeof data - 2 * OTTER_BLOCK), OTTER_OK);
+    assert_int_equal(finish_data(), OTTER_OK);
+    assert_true(files.restored);
+}
+
+static void data_may_be_forgone(void **state)
+{
+    (void)state;
+    device_that_waits();
+    assert_int_equal(otter_data_forgo(&world.device), OTTER_OK);
+    assert_true(world.device.data.offered && files.whole && !files.restored);
+    assert_int_equal(otter_data_forgo(&world.device), OTTER_STATE);
+    assert_int_equal(otter_data_begin(&feeding, &world.device, 0), OTTER_STATE);
+    files.may_go = false;
+    start();
+    assert_null(keeper.broken);
+}
+
+/* Who waits can be updated; then nothing of the first image is waited for any more. */
+static void the_next_update_ends_the_waiting(void **state)
+{
+    (void)state;
+    device_that_waits();
+    assert_int_equal(feed_data(0, 1000), OTTER_OK);
+    update_to(&image[2]);
+    assert_int_equal(otter_data_feed(&feeding, data, 1), OTTER_STATE);
+    assert_true(world.device.data.offered);
+    start();
+    assert_false(world.device.data.waiting);
+    /* Also if it is given up: then the firmware that waited goes on without. */
+    device_that_waits();
+    assert_int_equal(push(&image[2]), OTTER_OK);
+    start();
+    assert_int_equal(otter_data_begin(&feeding, &world.device, 0), OTTER_STATE);
+    start();
+    assert_true(runs(&image[1]));
+    assert_false(world.device.data.waiting);
+    assert_true(world.device.data.offered);
+}
+
+/* Firmware that never runs brings no data. */
+static void data_of_what_went_back_is_not_waited_for(void **state)
+{
+    (void)state;
+    device(true);
+    struct otter_offer offer = with_data(&image[1]);
+    files.may_go = true;
+    assert_int_equal(sim_world_push(&world, &offer, image[1].bytes, image[1].size, 4096), OTTER_OK);
+    start();
+    start();
+    assert_true(runs(&image[0]));
+    assert_false(world.device.data.waiting);
+    assert_true(world.device.data.offered);
+    update_to(&image[1]);
+    assert_false(world.device.data.waiting);
+}
+
+static void data_must_fit_beside_the_app(void **state)
+{
+    (void)state;
+    device(true);
+    struct otter_offer offer = with_data(&image[1]);
+    offer.data_size = 0x120000 - POOL + 1;
+    assert_int_equal(otter_begin(&world.session, &world.device, &offer), OTTER_DATA_TOO_BIG);
+    offer.data_size--;
+    assert_int_equal(otter_begin(&world.session, &world.device, &offer), OTTER_OK);
+    otter_abort(&world.session);
+}
+
 /* A signature sector belongs to the image: it is not data's. */
 static void signatures_count(void **state)
 {
@@ -347,6 +513,12 @@ int main(void)
         cmocka_unit_test(otadata_that_names_no_image_is_a_fallback),
         cmocka_unit_test(files_go_only_with_consent),
         cmocka_unit_test(who_does_not_let_go_stops_the_update),
+        cmocka_unit_test(data_follows_the_app),
+        cmocka_unit_test(another_data_image_is_refused),
+        cmocka_unit_test(data_may_be_forgone),
+        cmocka_unit_test(the_next_update_ends_the_waiting),
+        cmocka_unit_test(data_of_what_went_back_is_not_waited_for),
+        cmocka_unit_test(data_must_fit_beside_the_app),
         cmocka_unit_test(signatures_count),
         cmocka_unit_test(divisions_have_names),
     };

@@ -279,7 +279,7 @@ static void rolled_back_by_the_boot_loader(void **state)
     update();
     restart();
     assert_true(runs(&old_image));
-    why_is_kept("it did not confirm itself before the restart");
+    why_is_kept("it restarted unconfirmed");
 }
 
 static void not_by_itself_again(void **state)
@@ -358,7 +358,7 @@ static void the_deadline_rolls_back(void **state)
     assert_true(world.rebooted);
     restart();
     assert_true(runs(&old_image));
-    why_is_kept("the network was not reached");
+    why_is_kept("no network was reached");
 }
 
 static void the_app_has_a_say(void **state)

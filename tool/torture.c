@@ -29,16 +29,17 @@ static const char help_text[] =
     "  --seed N           of bits that tear at random, and of the choices [1]\n"
     "  --jobs N           threads [as many as there are cores]\n"
     "  --all              go on after an invariant did not hold\n"
+    "  --data FILE        with an elastic table: the data image that follows NEW [5000 bytes of no meaning]\n"
     "  --flash-size SIZE  [what the table needs]\n"
     "  --replay PATH      go one way, as a failure names it, and tell its story; with the failure's --seed\n"
     "  --json             print JSON\n"
     "  --quiet            no progress\n";
 
-enum { OPT_DEPTH = 256, OPT_ONE_IN, OPT_SEED, OPT_JOBS, OPT_ALL, OPT_FLASH, OPT_REPLAY, OPT_JSON, OPT_QUIET };
+enum { OPT_DEPTH = 256, OPT_ONE_IN, OPT_SEED, OPT_JOBS, OPT_ALL, OPT_FLASH, OPT_DATA, OPT_REPLAY, OPT_JSON, OPT_QUIET };
 
 struct request {
     struct torture torture;
-    const char *table, *old, *new, *replay;
+    const char *table, *old, *new, *data, *replay;
     bool json, quiet;
     uint64_t flash_size;
     struct table_file file;
@@ -77,23 +78,18 @@ static int take_number(struct request *q, int option, const char *value)
 
 static int take_options(struct request *q, int argc, char **argv)
 {
-    static const struct option options[] = {{"depth", 1, 0, OPT_DEPTH},
-                                            {"one-in", 1, 0, OPT_ONE_IN},
-                                            {"seed", 1, 0, OPT_SEED},
-                                            {"jobs", 1, 0, OPT_JOBS},
-                                            {"all", 0, 0, OPT_ALL},
-                                            {"flash-size", 1, 0, OPT_FLASH},
-                                            {"replay", 1, 0, OPT_REPLAY},
-                                            {"json", 0, 0, OPT_JSON},
-                                            {"quiet", 0, 0, OPT_QUIET},
-                                            {"help", 0, 0, 'h'},
-                                            {0, 0, 0, 0}};
+    static const struct option options[] = {
+        {"depth", 1, 0, OPT_DEPTH}, {"one-in", 1, 0, OPT_ONE_IN}, {"seed", 1, 0, OPT_SEED},
+        {"jobs", 1, 0, OPT_JOBS},   {"all", 0, 0, OPT_ALL},       {"flash-size", 1, 0, OPT_FLASH},
+        {"data", 1, 0, OPT_DATA},   {"replay", 1, 0, OPT_REPLAY}, {"json", 0, 0, OPT_JSON},
+        {"quiet", 0, 0, OPT_QUIET}, {"help", 0, 0, 'h'},          {0, 0, 0, 0}};
     int status = 0;
     for (int option; !status && (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         switch (option) {
         case 'h': fputs(help_text, stdout); return -1;
         case '?': return tool_usage_error(cmd, "the command line is wrong");
         case OPT_ALL: q->torture.all = true; break;
+        case OPT_DATA: q->data = optarg; break;
         case OPT_REPLAY: q->replay = optarg; break;
         case OPT_JSON: q->json = true; break;
         case OPT_QUIET: q->quiet = true; break;
@@ -139,13 +135,28 @@ static int read_image(const char *path, struct sim_firmware *f)
     return f->bytes ? 0 : 2;
 }
 
+/* By default pseudo-random bytes, the same ones always. */
+static int read_data(struct request *q)
+{
+    struct sim_plan *plan = &q->torture.shared.plan;
+    size_t n = 5000;
+    uint8_t *bytes = q->data ? tool_read_file(q->data, OTTER_IMAGE_ROOM_MAX, &n) : malloc(n);
+    if (!bytes) return 2;
+    uint32_t state = 1;
+    for (size_t i = 0; !q->data && i < n; i++) bytes[i] = (uint8_t)((state = state * 1664525 + 1013904223) >> 24);
+    plan->data = bytes;
+    plan->data_size = (uint32_t)n;
+    return 0;
+}
+
 /* ---- what came of it ---- */
 
 /* One line that a shell takes. */
 static void print_replay(const struct request *q, const struct torture_failure *f, char *out, size_t size)
 {
     char path[SIM_PATH_TEXT];
-    snprintf(out, size, "otter torture '%s' '%s' '%s' --seed %llu --replay %s", q->table, q->old, q->new,
+    snprintf(out, size, "otter torture '%s' '%s' '%s'%s%s%s --seed %llu --replay %s", q->table, q->old, q->new,
+             q->data ? " --data '" : "", q->data ? q->data : "", q->data ? "'" : "",
              (unsigned long long)q->torture.shared.seed, sim_path_print(&f->path, path));
 }
 
@@ -293,9 +304,11 @@ int tool_torture(int argc, char **argv)
     status = read_table(q);
     if (!status) status = read_image(q->old, &t->shared.plan.old);
     if (!status) status = read_image(q->new, &t->shared.plan.new);
+    if (!status) status = read_data(q);
     if (!status) status = torture_prepare(t);
     if (!status) status = q->replay ? replay(q) : torture_all(q);
     free((void *)(uintptr_t)t->shared.plan.old.bytes);
     free((void *)(uintptr_t)t->shared.plan.new.bytes);
+    free((void *)(uintptr_t)t->shared.plan.data);
     return status;
 }

@@ -101,6 +101,7 @@ struct otter_data_status {
     struct otter_slot region;
     uint8_t fate; /* enum otter_data_fate */
     bool offered; /* files are in it */
+    bool waiting; /* for the data image of the update; otter/data.h */
 };
 
 struct otter_session;
@@ -135,6 +136,8 @@ struct otter_offer {
     bool automatic;      /* nobody asked for it: an image that was rolled back is not tried again */
     bool data_may_go; /* files in the data region may be lost; else only if u32 "data_loss" in namespace "otter" says so
                        */
+    uint32_t data_size; /* bytes of the data image that follows, otter/data.h; 0: none does */
+    uint8_t data_sha256[32];
 };
 
 enum otter_session_step {

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "otter/data.h"
+
 enum {
     LIVES = 12,       /* more restarts than any way takes */
     PIECE = 1460,     /* bytes at a time, as TCP brings them */
@@ -42,14 +44,14 @@ static void broken(struct sim_run *r, int invariant, const char *how)
 
 const char *sim_phase_name(enum sim_phase phase)
 {
-    static const char *const names[SIM_PHASES] = {"start",   "receive", "finish",  "switch",
-                                                  "confirm", "give-up", "settings"};
+    static const char *const names[SIM_PHASES] = {"start",   "receive", "finish",   "switch",
+                                                  "confirm", "give-up", "settings", "data"};
     return names[phase];
 }
 
 const char *sim_way_name(enum sim_way way)
 {
-    static const char *const names[SIM_WAYS] = {"confirm", "crash", "unhealthy", "settings", "resume"};
+    static const char *const names[SIM_WAYS] = {"confirm", "crash", "unhealthy", "settings", "resume", "data"};
     return names[way];
 }
 
@@ -87,6 +89,16 @@ static enum otter_err verify(const struct sim_plan *plan, struct sim_firmware *f
     return e;
 }
 
+static enum otter_err hash_data(struct sim_plan *plan)
+{
+    const struct otter_crypto *c = plan->table.crypto;
+    struct otter_hash h;
+    if (!plan->data_size) return OTTER_OK;
+    if (c->hash_start(c->ctx, &h, OTTER_SHA256)) return OTTER_CRYPTO;
+    bool bad = c->hash_update(c->ctx, &h, plan->data, plan->data_size) != 0;
+    return c->hash_finish(c->ctx, &h, plan->data_sha256) || bad ? OTTER_CRYPTO : OTTER_OK;
+}
+
 enum otter_err sim_plan_check(struct sim_plan *plan, const char **what)
 {
     enum otter_err e;
@@ -98,6 +110,7 @@ enum otter_err sim_plan_check(struct sim_plan *plan, const char **what)
     if ((e = verify(plan, &plan->new))) return e;
     if (plan->old.facts.chip_id != plan->new.facts.chip_id) return OTTER_CHIP;
     plan->elastic = sim_table_overlaps(&plan->table);
+    if ((e = hash_data(plan))) return e;
     bool same = plan->old.size == plan->new.size &&memcmp(plan->old.bytes, plan->new.bytes, plan->old.size) == 0;
     return same ? OTTER_ALREADY_CURRENT : OTTER_OK;
 }
@@ -164,6 +177,10 @@ static struct otter_offer offer_of(const struct sim_run *r)
     const struct sim_firmware *f = &r->plan->new;
     struct otter_offer offer = {.door = "flow", .size = f->size, .has_sha256 = true, .data_may_go = true};
     memcpy(offer.sha256, f->facts.file_digest, sizeof offer.sha256);
+    if (r->flow.way == SIM_WAY_DATA) {
+        offer.data_size = r->plan->data_size;
+        memcpy(offer.data_sha256, r->plan->data_sha256, sizeof offer.data_sha256);
+    }
     offer.offset = otter_resume_offset(&r->world.device, &offer);
     return offer;
 }
@@ -260,15 +277,45 @@ static void give_up(struct sim_run *r)
     for (int i = 0; i < GIVE_UP_POLLS && !w->device.switched && !w->nor.dead; i++) otter_poll(&w->device);
 }
 
+static enum otter_err send_data(struct sim_run *r, const struct otter_data_wait *wait)
+{
+    struct otter_data_session s;
+    note(r, "the data image is sent from byte %u on", (unsigned)wait->wanted);
+    enum otter_err e = otter_data_begin(&s, &r->world.device, wait->wanted);
+    for (uint32_t at = wait->wanted, n; !e && at < wait->size; at += n) {
+        n = wait->size - at < PIECE ? wait->size - at : PIECE;
+        e = otter_data_feed(&s, r->plan->data + at, n);
+    }
+    if (e) return e;
+    while ((e = otter_data_finish(&s)) == OTTER_AGAIN) {
+    }
+    return e;
+}
+
+static void restore_data(struct sim_run *r)
+{
+    struct otter_data_wait wait;
+    enum otter_err e = OTTER_OK;
+    r->phase = SIM_PHASE_DATA;
+    for (int again = 0; again < 3 && otter_data_waits(&r->world.device, &wait); again++) e = send_data(r, &wait);
+    if (r->world.nor.dead) return;
+    /* Where a setting could not be erased the device begins to wait at its next start. */
+    if (!r->past.files.restored && write_was_lost(&r->world.nor)) return;
+    HOLDS(r, 4, e == OTTER_OK);
+    HOLDS(r, 7, r->past.files.restored);
+    r->past.progress = SIM_SETTLED;
+}
+
 static void confirm(struct sim_run *r)
 {
     r->phase = SIM_PHASE_CONFIRM;
-    r->past.progress = SIM_EITHER;
+    if (r->past.progress != SIM_NEW) r->past.progress = SIM_EITHER;
     enum otter_err e = otter_confirm(&r->world.device);
     if (r->world.nor.dead) return;
     HOLDS(r, 4, e == OTTER_OK || write_was_lost(&r->world.nor));
     if (e) return;
-    r->past.progress = SIM_SETTLED;
+    r->past.progress = r->flow.way == SIM_WAY_DATA ? SIM_NEW : SIM_SETTLED;
+    if (r->flow.way == SIM_WAY_DATA) restore_data(r);
     app_save(r);
 }
 
@@ -377,6 +424,8 @@ static void check_which(struct sim_run *r)
     HOLDS(r, 5, new_runs || old_runs);
     HOLDS(r, 2, new_runs || w->booted.slot == r->flow.from);
     if (past->progress == SIM_OLD) HOLDS(r, 2, old_runs);
+    if (past->progress == SIM_NEW) HOLDS(r, 2, new_runs);
+    if (past->progress == SIM_SETTLED && r->flow.way == SIM_WAY_DATA) HOLDS(r, 7, past->files.restored);
     if (past->progress == SIM_SETTLED) HOLDS(r, 2, gives_up(r) ? old_runs : new_runs);
     /* What otadata names is whole; the boot loader has not to search. */
     HOLDS(r, 2, w->booted.slot == w->booted.selected || past->torn_boot);
@@ -498,6 +547,8 @@ static void use_elastic(struct sim_run *r)
     sim_keeper_init(k, &r->world.nor, &r->past.files);
     while (k->slots < OTTER_OTA_SLOTS && sim_table_slot(&r->plan->table, (int)k->slots, &slot))
         k->slot_at[k->slots++] = slot.offset;
+    k->image = r->plan->data_size ? r->plan->data : NULL;
+    k->image_size = r->plan->data_size;
     r->world.layout = &otter_layout_elastic;
     r->world.data = &k->port;
 }

@@ -17,6 +17,7 @@ enum sim_way {
     SIM_WAY_UNHEALTHY, /* it never gets healthy, and gives itself up at the deadline */
     SIM_WAY_SETTINGS,  /* it works; the application writes settings all the way */
     SIM_WAY_RESUME,    /* it works; the connection breaks off half way */
+    SIM_WAY_DATA,      /* it works; a data image follows it into an elastic flash */
     SIM_WAYS
 };
 
@@ -46,8 +47,11 @@ struct sim_firmware {
 struct sim_plan {
     struct sim_table table;
     struct sim_firmware old, new;
-    bool elastic;  /* filled by sim_plan_check(): the table's slots overlap */
-    void *log_ctx; /* the boot loader's lines and the flow's own ("flow", "otter"); log NULL: none */
+    const uint8_t *data; /* the image for SIM_WAY_DATA, the caller's; data_size 0: none */
+    uint32_t data_size;
+    uint8_t data_sha256[32]; /* filled by sim_plan_check() */
+    bool elastic;            /* filled by sim_plan_check(): the table's slots overlap */
+    void *log_ctx;           /* the boot loader's lines and the flow's own ("flow", "otter"); log NULL: none */
     void (*log)(void *ctx, char level, const char *tag, const char *text);
 };
 
@@ -63,6 +67,7 @@ enum sim_phase {
     SIM_PHASE_CONFIRM,  /* the new firmware confirms itself */
     SIM_PHASE_GIVE_UP,  /* or rolls itself back */
     SIM_PHASE_SETTINGS, /* the application's own */
+    SIM_PHASE_DATA,     /* the data image */
     SIM_PHASES
 };
 const char *sim_phase_name(enum sim_phase phase);
@@ -74,6 +79,7 @@ enum sim_progress {
     SIM_OLD,      /* the old firmware */
     SIM_SWITCHED, /* the new one, but for what the boot loader makes of it; on trial if it runs */
     SIM_EITHER,   /* it is being written */
+    SIM_NEW,      /* the new one, for good; its data image is still to come */
     SIM_SETTLED   /* the way has come to its end */
 };
 

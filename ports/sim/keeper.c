@@ -24,8 +24,14 @@ static void mark(const struct sim_keeper *k, uint32_t at, uint8_t out[MARK])
     out[0] = OTTER_IMAGE_MAGIC;
 }
 
+static bool holds_image(const struct sim_keeper *k, uint32_t off)
+{
+    return k->image && memcmp(k->nor->bytes + off, k->image, k->image_size) == 0;
+}
+
 static bool whole(const struct sim_keeper *k)
 {
+    if (k->files->restored) return holds_image(k, k->files->region.offset);
     uint32_t at[MARKS];
     unsigned n = places(k, &k->files->region, at);
     for (unsigned i = 0; i < n; i++) {
@@ -50,7 +56,7 @@ static void make(struct sim_keeper *k, const struct otter_slot *region)
     unsigned n = places(k, region, at);
     f->region = *region;
     f->generation++;
-    f->whole = false;
+    f->whole = f->restored = false;
     for (unsigned i = 0; i < n; i++) {
         uint8_t bytes[MARK];
         mark(k, at[i], bytes);
@@ -76,6 +82,11 @@ static bool ready(void *ctx, uint32_t off, uint32_t size, enum otter_data_fate f
 {
     struct sim_keeper *k = ctx;
     struct otter_slot region = {off, size};
+    if (fate == OTTER_DATA_KEPT && !k->files->restored && holds_image(k, off)) {
+        k->files->region = region;
+        k->files->whole = k->files->restored = true;
+        return true;
+    }
     bool whole_before = k->files->whole;
     if (whole_before) check(k, &region, fate);
     if (!whole_before || fate != OTTER_DATA_KEPT) make(k, &region);

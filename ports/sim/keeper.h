@@ -10,8 +10,9 @@
 struct sim_files {
     struct otter_slot region;
     uint32_t generation;
-    bool whole;  /* all marks of this generation are written */
-    bool may_go; /* an update is under way, whose sender agreed that they be lost */
+    bool whole;    /* all marks of this generation are written */
+    bool restored; /* they are those of the data image */
+    bool may_go;   /* an update is under way, whose sender agreed that they be lost */
 };
 
 struct sim_keeper {
@@ -20,6 +21,8 @@ struct sim_keeper {
     struct sim_files *files;
     uint32_t slot_at[OTTER_OTA_SLOTS];
     unsigned slots;
+    const uint8_t *image; /* the update's data image, image_size bytes; NULL: none */
+    uint32_t image_size;
     const char *broken; /* what did not hold: static text; NULL: all does */
 };
 

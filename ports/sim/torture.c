@@ -13,7 +13,8 @@ static const struct sim_flow elastic[] = {
     {SIM_WAY_CRASH, SIM_SPARE_BLANK, FIRST, true},     {SIM_WAY_CRASH, SIM_SPARE_BLANK, LAST, true},
     {SIM_WAY_UNHEALTHY, SIM_SPARE_BLANK, FIRST, true}, {SIM_WAY_UNHEALTHY, SIM_SPARE_BLANK, LAST, true},
     {SIM_WAY_SETTINGS, SIM_SPARE_BLANK, FIRST, true},  {SIM_WAY_RESUME, SIM_SPARE_BLANK, FIRST, true},
-    {SIM_WAY_RESUME, SIM_SPARE_BLANK, LAST, true},
+    {SIM_WAY_RESUME, SIM_SPARE_BLANK, LAST, true},     {SIM_WAY_DATA, SIM_SPARE_BLANK, FIRST, true},
+    {SIM_WAY_DATA, SIM_SPARE_BLANK, LAST, true},
 };
 
 static const struct sim_flow fixed[] = {
@@ -54,6 +55,7 @@ bool sim_torture_flow(const struct sim_plan *plan, unsigned i, struct sim_flow *
         if ((flow->way == SIM_WAY_SETTINGS || flow->way == SIM_WAY_RESUME) &&
             !sim_table_find(&plan->table, OTTER_TYPE_DATA, OTTER_DATA_NVS, &region))
             continue;
+        if (flow->way == SIM_WAY_DATA && !plan->data_size) continue;
         if (i-- == 0) return true;
     }
     return false;
