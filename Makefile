@@ -24,8 +24,8 @@ fuzz: ## every fuzzer for ten minutes; SECONDS=N for another time
 
 bench: build ## figures, as ratios
 	@scripts/setup bench
-	@cmake --build $(BUILD) -j$(JOBS) --target otter-bench $(QUIET)
-	@$(BUILD)/otter-bench
+	@cmake --build $(BUILD) -j$(JOBS) --target otter-bench otter-bench-classic $(QUIET)
+	@$(BUILD)/otter-bench && echo && $(BUILD)/otter-bench-classic
 	@for part in instructions push tools; do echo; node bench/$$part.mjs; done
 
 coverage: ## lines and branches of format/ and core/ that the tests run; build-coverage/index.html

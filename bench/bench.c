@@ -1,39 +1,30 @@
-/* Figures as ratios, all taken in one run: simulated update time against the flash's floor, over networks of several
- * speeds too; the longest call; the engine's bytes a second against SHA-256 alone. Prints tables in Markdown. */
+/* Figures as ratios, all taken in one run: simulated update time against the flash's floor, with fixed slots and
+ * elastic ones, over networks of several speeds too; the longest call; the engine's bytes a second against SHA-256
+ * alone. Prints tables in Markdown. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "format/image_build.h"
+#include "bench/given.h"
 #include "format/preset.h"
 #include "ports/posix/crypto.h"
 #include "ports/sim/world.h"
 
-enum { FLASH = 4 << 20, SIZE = 1536 * 1024, PIECE = 4096, OTA_0 = 0x20000, OTA_1 = 0x1D0000, WINDOW = 16384 };
+enum { PIECE = 4096, OTA_0 = 0x20000, OTA_1 = 0x1D0000, HIGH = 0x280000, DATA = 0x5A, WINDOW = 16384 };
 
-static uint8_t flash[FLASH], old_image[SIZE], new_image[SIZE + 4096];
+static uint8_t flash[GIVEN_FLASH], old_image[GIVEN_SIZE], new_image[GIVEN_SIZE];
 static uint32_t old_size, new_size;
 static struct sim_world world;
-
-static uint32_t make(uint8_t *out, uint32_t room, const char *version, uint32_t payload)
-{
-    struct otter_image_options options;
-    struct otter_image_output o = {.data = out, .room = room};
-    struct otter_image_synth what = {version, "bench", payload, payload};
-    otter_image_options_init(&options, otter_chip_by_id(5));
-    if (otter_image_synth(&what, &options, &otter_crypto_psa, &o)) abort();
-    return o.length;
-}
 
 static void fresh(void)
 {
     enum otter_err e;
     const struct otter_preset *p = otter_preset_find("two_ota_large");
     memset(flash, 0xFF, sizeof flash);
-    if (otter_table_write(p->row, p->rows, true, &otter_crypto_psa, flash + 0x8000)) abort();
+    if (otter_table_write(p->row, p->rows, true, &otter_crypto_psa, flash + GIVEN_TABLE)) abort();
     memcpy(flash + OTA_0, old_image, old_size);
-    sim_world_init(&world, flash, FLASH, &otter_crypto_psa);
+    sim_world_init(&world, flash, GIVEN_FLASH, &otter_crypto_psa);
     if (!sim_world_start(&world, &e) || e) abort();
 }
 
@@ -57,13 +48,7 @@ static double update_us(void)
     return (double)(world.nor.us - start);
 }
 
-/* 64 KiB erases and page writes of the image, nothing else. */
-static double floor_us(void)
-{
-    const struct sim_times *t = &sim_times_typical;
-    return (double)((new_size + OTTER_BLOCK - 1) / OTTER_BLOCK) * t->erase_64k_us +
-           (double)((new_size + 255) / 256) * t->page_write_us;
-}
+static double floor_us(void) { return given_floor_us(new_size); }
 
 /* ---- the longest call ---- */
 
@@ -117,6 +102,12 @@ static double block_us(void)
 {
     const struct sim_times *t = &sim_times_typical;
     return t->erase_64k_us + (double)(OTTER_BLOCK / 256) * t->page_write_us;
+}
+
+static double sector_us(void)
+{
+    const struct sim_times *t = &sim_times_typical;
+    return t->erase_64k_us + (double)(OTTER_SECTOR / 256) * t->page_write_us;
 }
 
 /* ---- over a network ---- */
@@ -233,12 +224,46 @@ static double best_of(double (*f)(void))
 
 static void row(const char *what, double ratio) { printf("| %s | %.2f |\n", what, ratio); }
 
+/* ---- elastic slots ---- */
+
+/* An app as large as the new one runs there, and data has all the rest of the pool. */
+static void fresh_elastic(uint32_t at)
+{
+    enum otter_err e;
+    memset(flash, 0xFF, GIVEN_POOL);
+    memset(flash + GIVEN_POOL, DATA, sizeof flash - GIVEN_POOL);
+    given_elastic_table(flash + GIVEN_TABLE);
+    memcpy(flash + at, old_image, old_size);
+    sim_world_init(&world, flash, GIVEN_FLASH, &otter_crypto_psa);
+    world.layout = &otter_layout_elastic;
+    if (!sim_world_start(&world, &e) || e || world.booted.offset != at) abort();
+}
+
+static void elastic_row(const char *where, uint32_t from)
+{
+    fresh_elastic(from);
+    double us = update_us();
+    fresh_elastic(from);
+    double call = longest_call_us();
+    printf("| %s | %.2f | %.2f | %.2f |\n", where, us / floor_us(), call / block_us(), call / sector_us());
+}
+
+static void elastic_table(void)
+{
+    old_size = given_image(old_image, sizeof old_image, "1.0.0", GIVEN_SIZE - 1024);
+    printf(
+        "\n| elastic slots | simulated time / flash floor | longest call / a block's erase and writes | / an erase and "
+        "a sector's writes |\n| --- | --- | --- | --- |\n");
+    elastic_row("from the bottom to a high slot", GIVEN_POOL);
+    elastic_row("from there to the bottom", HIGH);
+}
+
 /* "update": one update and nothing else, for who counts its instructions. */
 int main(int argc, char **argv)
 {
     if (otter_crypto_psa_start()) return 1;
-    old_size = make(old_image, sizeof old_image, "1.0.0", 200000);
-    new_size = make(new_image, sizeof new_image, "2.0.0", SIZE - 1024);
+    old_size = given_image(old_image, sizeof old_image, "1.0.0", 200000);
+    new_size = given_image(new_image, sizeof new_image, "2.0.0", GIVEN_SIZE - 1024);
     if (argc > 1 && strcmp(argv[1], "update") == 0) {
         fresh();
         update_us();
@@ -251,8 +276,7 @@ int main(int argc, char **argv)
     row("simulated time of an update / flash floor", update_us() / floor_us());
     fresh();
     row("longest call / a block's erase and writes", longest_call_us() / block_us());
-    row("longest call / an erase and a sector's writes",
-        longest_us / (sim_times_typical.erase_64k_us + 16.0 * sim_times_typical.page_write_us));
+    row("longest call / an erase and a sector's writes", longest_us / sector_us());
     same_but(0);
     row("spare slot holds the image already / flash floor", update_us() / floor_us());
     same_but(1);
@@ -262,5 +286,6 @@ int main(int argc, char **argv)
     row("engine's bytes a second / SHA-256's, model's copying included",
         best_of(sha_seconds) / best_of(engine_seconds));
     network_table();
+    elastic_table();
     return 0;
 }

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <cjson/cJSON.h>
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,9 +31,11 @@ static const char help_text[] =
     "  --part LABEL=FILE       goes to that partition; may be given again\n"
     "  --part OFFSET=FILE      goes to that offset in flash; may be given again\n"
     "  --overlapping-slots     app partitions may overlap one another\n"
+    "  --broken-images         only warn of images that would not start: for a flash as a cut update left it, or\n"
+    "                          to see what the boot loader falls back to\n"
     "  --json                  say in JSON what lies where\n";
 
-enum { PARTS = 64, WARNING = 300 };
+enum { PARTS = 64, WARNING = 1024 };
 
 /* A file's bytes and their place. */
 struct part {
@@ -48,15 +51,27 @@ struct request {
     const char *out, *table_path, *bootloader, *app;
     const struct otter_chip_info *chip;
     uint32_t flash_size;
-    bool json;
+    bool json, broken_images;
     struct table_file table;
     struct part part[PARTS];
     unsigned parts;
     char *named[PARTS]; /* --part, as given */
     unsigned names;
     uint8_t *flash;
-    char warning[WARNING];
+    cJSON *warnings;
 };
+
+static void warn(struct request *q, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void warn(struct request *q, const char *fmt, ...)
+{
+    va_list args;
+    char text[WARNING];
+    va_start(args, fmt);
+    vsnprintf(text, WARNING, fmt, args);
+    va_end(args);
+    cJSON_AddItemToArray(q->warnings, cJSON_CreateString(text));
+    if (!q->json) fprintf(stderr, "otter: warning: %s\n", text);
+}
 
 /* ---- parts ---- */
 
@@ -207,10 +222,8 @@ static int check_bootloader(struct request *q)
             path, found, q->chip->name, wanted);
     }
     if (!p || q->flash[wanted] == 0xFF) {
-        snprintf(q->warning, sizeof q->warning,
-                 "there is no boot loader at 0x%x, so a chip does not start from this flash (the virtual device does)",
-                 wanted);
-        if (!q->json) fprintf(stderr, "otter: warning: %s\n", q->warning);
+        warn(q, "there is no boot loader at 0x%x, so a chip does not start from this flash (the virtual device does)",
+             wanted);
         return 0;
     }
     flash_bootloader_judge(flash_of(q), wanted, q->chip, &c);
@@ -228,7 +241,7 @@ static const struct part *part_for_slot(const struct request *q, const struct ot
     return p->offset < OTTER_CFG_TABLE_OFFSET && q->flash[slot->offset] != 0xFF ? p : NULL;
 }
 
-static int check_app(const struct request *q, const struct otter_partition *slot)
+static int check_app(struct request *q, const struct otter_partition *slot)
 {
     struct otter_image_check c;
     char words[256];
@@ -236,7 +249,10 @@ static int check_app(const struct request *q, const struct otter_partition *slot
     enum otter_err e = p ? flash_app_judge(flash_of(q), slot, q->chip, &c) : OTTER_OK;
     if (!e) return 0;
     otter_words_image(e, &c, words, sizeof words);
-    return tool_fail(e, "%s: the boot loader would not start it from partition %s: %s", p->path, slot->label, words);
+    static const char fmt[] = "%s: the boot loader would not start it from partition %s: %s";
+    if (!q->broken_images) return tool_fail(e, fmt, p->path, slot->label, words);
+    warn(q, fmt, p->path, slot->label, words);
+    return 0;
 }
 
 static int check_images(struct request *q)
@@ -337,8 +353,7 @@ static void print_json(const struct request *q)
     cJSON_AddStringToObject(o, "file", q->out);
     cJSON_AddStringToObject(o, "chip", q->chip->target);
     cJSON_AddNumberToObject(o, "size", q->flash_size);
-    cJSON *warnings = cJSON_AddArrayToObject(o, "warnings");
-    if (q->warning[0]) cJSON_AddItemToArray(warnings, cJSON_CreateString(q->warning));
+    cJSON_AddItemReferenceToObject(o, "warnings", q->warnings);
     tool_print_json(o);
 }
 
@@ -351,7 +366,7 @@ static void print_text(const struct request *q)
 
 /* ---- command line ---- */
 
-enum { OPT_CHIP = 256, OPT_SIZE, OPT_TABLE, OPT_BOOTLOADER, OPT_APP, OPT_PART, OPT_OVERLAP, OPT_JSON };
+enum { OPT_CHIP = 256, OPT_SIZE, OPT_TABLE, OPT_BOOTLOADER, OPT_APP, OPT_PART, OPT_OVERLAP, OPT_BROKEN, OPT_JSON };
 
 static int take_size(struct request *q, const char *value)
 {
@@ -372,6 +387,7 @@ static int take_option(struct request *q, int option, char *value)
     case OPT_BOOTLOADER: q->bootloader = value; return 0;
     case OPT_APP: q->app = value; return 0;
     case OPT_OVERLAP: q->table.rules.overlapping_slots = true; return 0;
+    case OPT_BROKEN: q->broken_images = true; return 0;
     case OPT_JSON: q->json = true; return 0;
     case OPT_PART:
         if (q->names == PARTS) return tool_usage_error(cmd, "more than %d parts", PARTS);
@@ -392,6 +408,7 @@ static int read_options(struct request *q, int argc, char **argv)
                                             {"app", 1, 0, OPT_APP},
                                             {"part", 1, 0, OPT_PART},
                                             {"overlapping-slots", 0, 0, OPT_OVERLAP},
+                                            {"broken-images", 0, 0, OPT_BROKEN},
                                             {"json", 0, 0, OPT_JSON},
                                             {"help", 0, 0, 'h'},
                                             {0, 0, 0, 0}};
@@ -414,11 +431,13 @@ int tool_flash_build(int argc, char **argv)
     int status = read_options(&q, argc, argv);
     if (status >= 0) return status;
     q.flash = malloc(q.flash_size);
-    if (!q.flash) return tool_fail(OTTER_ARG, "out of memory");
+    q.warnings = cJSON_CreateArray();
+    if (!q.flash || !q.warnings) return tool_fail(OTTER_ARG, "out of memory");
     status = put_together(&q);
     if (!status && q.json) print_json(&q);
     if (!status && !q.json && strcmp(q.out, "-") != 0) print_text(&q);
     for (unsigned i = 0; i < q.parts; i++) free(q.part[i].bytes);
+    cJSON_Delete(q.warnings);
     free(q.flash);
     return status;
 }

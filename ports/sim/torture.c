@@ -169,20 +169,17 @@ static void restore_first(struct sim_torturer *t)
 
 /* ---- cuts ---- */
 
-/* Each kind of tear with arguments that meet the edges of a 32-byte entry, a page and a block. */
-static const struct {
-    enum sim_tear tear;
-    uint32_t arg;
-} kinds[] = {
-    {SIM_TEAR_BEFORE, 0},        {SIM_TEAR_AFTER, 0},          {SIM_TEAR_PREFIX, 1},       {SIM_TEAR_PREFIX, 4},
-    {SIM_TEAR_PREFIX, 20},       {SIM_TEAR_PREFIX, 24},        {SIM_TEAR_PREFIX, 27},      {SIM_TEAR_PREFIX, 31},
-    {SIM_TEAR_PREFIX, 255},      {SIM_TEAR_PREFIX, 4096},      {SIM_TEAR_RANDOM_BITS, 1},  {SIM_TEAR_RANDOM_BITS, 2},
-    {SIM_TEAR_RANDOM_BITS, 3},   {SIM_TEAR_RANDOM_BITS, 4},    {SIM_TEAR_ALL_BUT_ONE, 0},  {SIM_TEAR_ALL_BUT_ONE, 3},
-    {SIM_TEAR_ALL_BUT_ONE, 9},   {SIM_TEAR_ALL_BUT_ONE, 25},   {SIM_TEAR_ALL_BUT_ONE, 33}, {SIM_TEAR_ALL_BUT_ONE, 40},
-    {SIM_TEAR_ALL_BUT_ONE, 61},  {SIM_TEAR_ALL_BUT_ONE, 70},   {SIM_TEAR_HALF_ERASE, 1},   {SIM_TEAR_HALF_ERASE, 33},
-    {SIM_TEAR_HALF_ERASE, 4096}, {SIM_TEAR_HALF_ERASE, 40000}, {SIM_TEAR_LOST, 0},
+const struct sim_step sim_torture_step[] = {
+    {0, SIM_TEAR_BEFORE, 0},        {0, SIM_TEAR_AFTER, 0},          {0, SIM_TEAR_PREFIX, 1},
+    {0, SIM_TEAR_PREFIX, 4},        {0, SIM_TEAR_PREFIX, 20},        {0, SIM_TEAR_PREFIX, 24},
+    {0, SIM_TEAR_PREFIX, 27},       {0, SIM_TEAR_PREFIX, 31},        {0, SIM_TEAR_PREFIX, 255},
+    {0, SIM_TEAR_PREFIX, 4096},     {0, SIM_TEAR_RANDOM_BITS, 1},    {0, SIM_TEAR_RANDOM_BITS, 2},
+    {0, SIM_TEAR_RANDOM_BITS, 3},   {0, SIM_TEAR_RANDOM_BITS, 4},    {0, SIM_TEAR_ALL_BUT_ONE, 0},
+    {0, SIM_TEAR_ALL_BUT_ONE, 3},   {0, SIM_TEAR_ALL_BUT_ONE, 9},    {0, SIM_TEAR_ALL_BUT_ONE, 25},
+    {0, SIM_TEAR_ALL_BUT_ONE, 33},  {0, SIM_TEAR_ALL_BUT_ONE, 40},   {0, SIM_TEAR_ALL_BUT_ONE, 61},
+    {0, SIM_TEAR_ALL_BUT_ONE, 70},  {0, SIM_TEAR_HALF_ERASE, 1},     {0, SIM_TEAR_HALF_ERASE, 33},
+    {0, SIM_TEAR_HALF_ERASE, 4096}, {0, SIM_TEAR_HALF_ERASE, 40000}, {0, SIM_TEAR_LOST, 0},
 };
-enum { KINDS = sizeof kinds / sizeof kinds[0], TEARS = KINDS - 1 };
 
 static uint64_t mix(uint64_t h, uint64_t v)
 {
@@ -265,8 +262,8 @@ static void cut_again(struct sim_torturer *t)
     uint64_t operations = count_way_on(t), h = hash_path(t);
     t->path.cuts = 2;
     for (uint64_t at = 1; at <= operations; at++) {
-        unsigned kind = (unsigned)(mix(h, at) % TEARS);
-        t->path.cut[1] = (struct sim_step){at, kinds[kind].tear, kinds[kind].arg};
+        t->path.cut[1] = sim_torture_step[mix(h, at) % SIM_TORTURE_TEARS];
+        t->path.cut[1].at = at;
         if (!chosen(t)) continue;
         restore_first(t);
         plan_cut(t);
@@ -295,8 +292,9 @@ static void cut_once(struct sim_torturer *t)
 void sim_torturer_cut(struct sim_torturer *t, uint64_t at)
 {
     t->path.cuts = 1;
-    for (unsigned i = 0; i < KINDS; i++) {
-        t->path.cut[0] = (struct sim_step){at, kinds[i].tear, kinds[i].arg};
+    for (unsigned i = 0; i <= SIM_TORTURE_TEARS; i++) {
+        t->path.cut[0] = sim_torture_step[i];
+        t->path.cut[0].at = at;
         if (chosen(t)) cut_once(t);
     }
 }

@@ -14,6 +14,11 @@ struct sim_step {
     uint32_t arg;
 };
 
+/* What is made of every operation: each kind of tear with arguments that meet the edges of a 32-byte entry, a page and
+ * a block; `at` is 0. Behind the tears stands a write that is lost without power going. */
+enum { SIM_TORTURE_TEARS = 26 };
+extern const struct sim_step sim_torture_step[SIM_TORTURE_TEARS + 1];
+
 /* One flow with the cuts on it: what there is to replay. */
 struct sim_path {
     struct sim_flow flow;
