@@ -237,7 +237,7 @@ const cases = {
     async 'firmware that crashes at boot is shown as rolled back'(d) {
         const page = await open(d);
         await update(page, image('1.2.0'));
-        await sees(page, 'note', /^1\.2\.0 did not start properly; the device went back to 1\.1\.3\. Reason: it did not confirm itself/);
+        await sees(page, 'note', /^1\.2\.0 did not start properly; the device went back to 1\.1\.3\. Reason: it restarted unconfirmed/);
         await shot(page, '09-went-back');
         const s = await d.runs('1.1.3');
         assert.equal(s.went_back.version, '1.2.0');
