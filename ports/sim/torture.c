@@ -9,12 +9,12 @@
 enum { FIRST = 0, LAST = 100 }; /* ota slots; the last one in which the old image fits */
 
 static const struct sim_flow elastic[] = {
+    {SIM_WAY_DATA, SIM_SPARE_BLANK, FIRST, true},      {SIM_WAY_DATA, SIM_SPARE_BLANK, LAST, true},
     {SIM_WAY_CONFIRM, SIM_SPARE_BLANK, FIRST, true},   {SIM_WAY_CONFIRM, SIM_SPARE_BLANK, LAST, true},
     {SIM_WAY_CRASH, SIM_SPARE_BLANK, FIRST, true},     {SIM_WAY_CRASH, SIM_SPARE_BLANK, LAST, true},
     {SIM_WAY_UNHEALTHY, SIM_SPARE_BLANK, FIRST, true}, {SIM_WAY_UNHEALTHY, SIM_SPARE_BLANK, LAST, true},
     {SIM_WAY_SETTINGS, SIM_SPARE_BLANK, FIRST, true},  {SIM_WAY_RESUME, SIM_SPARE_BLANK, FIRST, true},
-    {SIM_WAY_RESUME, SIM_SPARE_BLANK, LAST, true},     {SIM_WAY_DATA, SIM_SPARE_BLANK, FIRST, true},
-    {SIM_WAY_DATA, SIM_SPARE_BLANK, LAST, true},
+    {SIM_WAY_RESUME, SIM_SPARE_BLANK, LAST, true},
 };
 
 static const struct sim_flow fixed[] = {

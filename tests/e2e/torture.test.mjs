@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { Bench, OTTER, otter, run } from './device.mjs';
 
 const bench = new Bench();
@@ -63,6 +63,20 @@ test('the same seed gives the same cuts, on any number of threads', async () => 
     assert.notDeepEqual(facts(await proof([...args, '--seed', 2])), facts(one));
 });
 
+// Slots that overlap, from these heights to the end.
+async function overlapping(name, heights, end) {
+    const rows = heights.map((at, i) => `ota_${i},app,ota_${i},${at},${end - at}`), csv = path.join(bench.dir, `${name}.csv`);
+    fs.writeFileSync(csv, ['nvs,data,nvs,0x9000,0x5000', 'otadata,data,ota,0xE000,0x2000', ...rows, ''].join('\n'));
+    const table = path.join(bench.dir, `${name}.table`);
+    const r = await otter(['table', 'build', csv, '-o', table, '--overlapping-slots', '--flash-size', '2MB']);
+    assert.equal(r.code, 0, r.err);
+    return table;
+}
+const heights = [0x10000, 0x50000, 0x90000, 0xC0000, 0xE0000, 0x100000, 0x110000, 0x120000, 0x130000];
+const elastic = await overlapping('elastic', heights, 0x140000);
+// No room for data between two images.
+const tight = await overlapping('tight', [0x10000, 0x20000], 0x40000);
+
 // ---- planted bugs: the image on which each shows, and the invariants that it breaks
 
 const bugs = {
@@ -76,10 +90,14 @@ const bugs = {
     stale_header: [large, [5]],
     given_up_header: [small, [5]],
     progress_kept: [large, [6]],
+    data_over_old: [small, [7], elastic],
+    shape_kept: [small, [7], tight],
+    old_header_left: [small, [7], elastic],
+    image_noted_late: [small, [7], elastic],
 };
 
-async function found(t, bug, firmware, invariants) {
-    const program = path.join(BUGS, `torture_${bug}`), args = ['two_ota', old, firmware];
+async function found(t, bug, firmware, invariants, table = 'two_ota') {
+    const program = path.join(BUGS, `torture_${bug}`), args = [table, old, firmware];
     const r = await torture([...args, '--depth', 1, '--jobs', 1, '--json'], program), o = JSON.parse(r.out);
     assert.equal(r.code, 5, r.err);
     assert.ok(o.violations > 0);
@@ -96,8 +114,8 @@ async function found(t, bug, firmware, invariants) {
 }
 
 describe('planted bugs are found', { concurrency: 2 }, () => {
-    for (const [bug, [firmware, invariants]] of Object.entries(bugs))
-        test(bug, t => found(t, bug, firmware, invariants));
+    for (const [bug, [firmware, invariants, table]] of Object.entries(bugs))
+        test(bug, t => found(t, bug, firmware, invariants, table));
     test('all that are planted', () => {
         const planted = fs.readdirSync(BUGS).filter(f => /^torture_[a-z_]+$/.test(f)).map(f => f.slice(8));
         assert.deepEqual(planted.sort(), Object.keys(bugs).sort());
@@ -137,20 +155,13 @@ test("a table of one's own", async () => {
 // Slots that overlap are the elastic layout's; somebody keeps files in what it leaves, with an image's magic byte at every
 // place where a slot begins.
 describe('elastic', { concurrency: 2 }, () => {
-    const heights = [0x10000, 0x50000, 0x90000, 0xC0000, 0xE0000, 0x100000, 0x110000, 0x120000, 0x130000], END = 0x140000;
-    const rows = heights.map((at, i) => `ota_${i},app,ota_${i},${at},${END - at}`);
-    const csv = path.join(bench.dir, 'elastic.csv'), table = path.join(bench.dir, 'elastic.bin');
-    before(async () => {
-        fs.writeFileSync(csv, ['nvs,data,nvs,0x9000,0x5000', 'otadata,data,ota,0xE000,0x2000', ...rows, ''].join('\n'));
-        const r = await otter(['table', 'build', csv, '-o', table, '--overlapping-slots', '--flash-size', '2MB']);
-        assert.equal(r.code, 0, r.err);
-    });
     const cases = {
         'growing': [old, small, ['--depth', 1, '--one-in', 2]], 'shrinking': [small, old, ['--depth', 1, '--one-in', 2]],
         'equal': [old, same, ['--depth', 1, '--one-in', 2]], 'cut twice': [old, small, ['--one-in', 12]],
         'beyond one block': [old, middle, ['--depth', 1, '--one-in', 30]],
+        'no room between': [old, small, ['--depth', 1, '--one-in', 4], tight],
     };
-    for (const [name, [from, to, options]] of Object.entries(cases))
+    for (const [name, [from, to, options, table = elastic]] of Object.entries(cases))
         test(name, async t => {
             const o = await proof([table, from, to, ...options]);
             assert.equal(o.violations, 0, JSON.stringify(o.failures));
