@@ -76,7 +76,7 @@ static enum fat_result tidy(struct sim_files *f)
     while (!r) {
         r = fat_readdir(f->fat, &e);
         if (r || !e.name[0]) return r;
-        if (strncmp(e.name, WHOLE + 1, 2) != 0 || !otter_file_name_ok(e.name + 2)) continue;
+        if (strncmp(e.name, &WHOLE[1], 2) != 0 || !otter_file_name_ok(e.name + 2)) continue;
         r = put_in_place(f, e.name + 2);
         return r == FAT_DENIED ? FAT_OK : r;
     }
