@@ -7,27 +7,30 @@
 #include <string.h>
 #include <strings.h>
 
+#include "doors/push_files.h"
 #include "doors/push_json.h"
 #include "doors/words.h"
 
-enum action { PAGE, INFO, STATUS, EVENTS, UPLOAD, UPDATE, CONFIRM, ROLLBACK, RESTART, NOTHING };
+enum action { PAGE, INFO, STATUS, EVENTS, UPLOAD, UPDATE, CONFIRM, ROLLBACK, RESTART, FILES, FILE_OF_NAME, NOTHING };
 
 static const struct route {
     const char *path;
     enum action action;
-    bool get, post, put;
+    bool get, post, put, del;
 } routes[] = {
-    {"/", PAGE, true, false, false},
-    {"/index.html", PAGE, true, false, false},
-    {"/api/v1/info", INFO, true, false, false},
-    {"/api/v1/firmware/status", STATUS, true, false, false},
-    {"/api/v1/firmware/events", EVENTS, true, false, false},
-    {"/api/v1/firmware/upload", UPLOAD, false, true, true},
-    {"/update", UPDATE, false, true, true},
-    {"/api/v1/firmware/confirm", CONFIRM, false, true, false},
-    {"/api/v1/firmware/rollback", ROLLBACK, false, true, false},
-    {"/api/v1/restart", RESTART, false, true, false},
-    {NULL, NOTHING, true, true, true},
+    {"/", PAGE, true, false, false, false},
+    {"/index.html", PAGE, true, false, false, false},
+    {"/api/v1/info", INFO, true, false, false, false},
+    {"/api/v1/firmware/status", STATUS, true, false, false, false},
+    {"/api/v1/firmware/events", EVENTS, true, false, false, false},
+    {"/api/v1/firmware/upload", UPLOAD, false, true, true, false},
+    {"/update", UPDATE, false, true, true, false},
+    {"/api/v1/firmware/confirm", CONFIRM, false, true, false, false},
+    {"/api/v1/firmware/rollback", ROLLBACK, false, true, false, false},
+    {"/api/v1/restart", RESTART, false, true, false, false},
+    {"/api/v1/files/", FILES, true, false, false, true},
+    {"/api/v1/files/", FILE_OF_NAME, true, true, true, true}, /* and something behind it */
+    {NULL, NOTHING, true, true, true, true},
 };
 
 static const char updated_text[] = "Firmware update complete, rebooting now!\n";
@@ -97,7 +100,7 @@ static void reply_error(struct otter_exchange *x, enum otter_err err)
     if (x->upload && s->device && s->err == err)
         otter_words_session(s, words, sizeof words);
     else
-        snprintf(words, sizeof words, "%s", otter_err_text(err));
+        otter_push_files_words(x, err, words, sizeof words);
     x->result = otter_err_name(err);
     if (x->json) {
         reply_json(x, status, otter_push_json_error(err, words));
@@ -152,13 +155,20 @@ static bool method_fits(const struct route *r, const struct otter_http_head *h)
 {
     if (method_is(h, "GET") || method_is(h, "HEAD")) return r->get;
     if (method_is(h, "POST")) return r->post;
+    if (method_is(h, "DELETE")) return r->del;
     return method_is(h, "PUT") && r->put;
+}
+
+static bool leads_to(const struct route *r, const char *path)
+{
+    size_t n = strlen(r->path);
+    return strncmp(r->path, path, n) == 0 && (path[n] == '\0') != (r->action == FILE_OF_NAME);
 }
 
 static unsigned find_route(const char *path)
 {
     unsigned i = 0;
-    while (routes[i].path && strcmp(routes[i].path, path) != 0) i++;
+    while (routes[i].path && !leads_to(&routes[i], path)) i++;
     return i;
 }
 
@@ -270,6 +280,33 @@ static enum otter_push_next refuse(struct otter_exchange *x, const struct otter_
     return OTTER_PUSH_REPLY;
 }
 
+/* ---- files ---- */
+
+static enum otter_err find_file(struct otter_exchange *x, const struct otter_http_head *h)
+{
+    enum action action = routes[x->route].action;
+    bool reads = method_is(h, "GET") || method_is(h, "HEAD");
+    if (action != FILES && action != FILE_OF_NAME) return OTTER_OK;
+    if (action == FILE_OF_NAME && !otter_file_name(h->path + strlen(routes[x->route].path), x->name))
+        return OTTER_BAD_FILE_NAME;
+    x->removes = method_is(h, "DELETE");
+    x->store = !reads && !x->removes;
+    return x->store ? otter_push_files_begin(x, h) : OTTER_OK;
+}
+
+static void reply_files(struct otter_exchange *x)
+{
+    enum otter_err e = x->removes ? otter_push_files_remove(x) : otter_push_files_find(x);
+    if (e || x->removes)
+        reply_done(x, e);
+    else if (!x->name[0])
+        reply_json(x, 200, otter_push_json_files(x->push));
+    else
+        reply(x, 200, "application/octet-stream", NULL, x->size);
+}
+
+/* ---- what needs no body ---- */
+
 static void restart(struct otter_exchange *x)
 {
     reply_done(x, x->push->device->session ? OTTER_BUSY : OTTER_OK);
@@ -296,6 +333,8 @@ static void act(struct otter_exchange *x)
     case CONFIRM: reply_done(x, otter_confirm(p->device)); break;
     case ROLLBACK: roll_back(x); break;
     case RESTART: restart(x); break;
+    case FILES:
+    case FILE_OF_NAME: reply_files(x); break;
     case EVENTS:
     case UPLOAD:
     case UPDATE:
@@ -305,7 +344,8 @@ static void act(struct otter_exchange *x)
 
 static const char *allowed(const struct route *r)
 {
-    if (r->get) return "GET, HEAD";
+    if (r->action == FILE_OF_NAME) return "GET, HEAD, POST, PUT, DELETE";
+    if (r->get) return r->del ? "GET, HEAD, DELETE" : "GET, HEAD";
     return r->put ? "POST, PUT" : "POST";
 }
 
@@ -320,13 +360,14 @@ enum otter_push_next otter_push_head(struct otter_push *p, struct otter_exchange
     if (e == OTTER_METHOD) x->allow = allowed(&routes[x->route]);
     enum action action = routes[x->route].action;
     if (!e && (action == UPLOAD || action == UPDATE)) e = begin_upload(p, x, head);
+    if (!e) e = find_file(x, head);
     if (e) return refuse(x, head, e);
     if (action == EVENTS) {
         reply(x, 200, "text/event-stream", NULL, 0);
         return OTTER_PUSH_STREAM;
     }
     /* What a request without use for a body sends along is read and forgotten. */
-    return x->upload || body_comes(head) ? OTTER_PUSH_BODY : (act(x), OTTER_PUSH_REPLY);
+    return x->upload || x->store || body_comes(head) ? OTTER_PUSH_BODY : (act(x), OTTER_PUSH_REPLY);
 }
 
 /* ---- the body ---- */
@@ -359,13 +400,25 @@ static void check_owner(struct otter_exchange *x)
 
 bool otter_push_body(struct otter_exchange *x, const void *data, size_t n)
 {
-    if (x->err || !x->upload) return drain(x, n);
+    if (x->err || !(x->upload || x->store)) return drain(x, n);
     x->drain_since = now(x->push);
     check_owner(x);
     if (x->err) return true;
+    if (x->store) {
+        x->err = otter_push_files_bytes(x, data, n);
+        if (x->err) otter_push_files_end(x, x->err);
+        return true;
+    }
     x->err = x->form ? otter_multipart_feed(&x->multipart, data, n) : file_bytes(x, data, n);
     if (x->err) otter_abort(&x->push->session);
     return true;
+}
+
+static void end_store(struct otter_exchange *x)
+{
+    enum otter_err e = otter_push_files_end(x, x->err);
+    reply_done(x, e);
+    if (!e) x->result = "stored";
 }
 
 static enum otter_err end_upload(struct otter_exchange *x)
@@ -387,7 +440,9 @@ enum otter_err otter_push_end(struct otter_exchange *x)
 {
     check_owner(x);
     if (x->upload && x->push->owner == x) return end_upload(x);
-    if (x->err)
+    if (x->store)
+        end_store(x);
+    else if (x->err)
         reply_error(x, x->err);
     else
         act(x);
@@ -400,6 +455,7 @@ void otter_push_done(struct otter_exchange *x)
         otter_abort(&x->push->session);
         x->push->owner = NULL;
     }
+    if (x->push) otter_push_files_end(x, OTTER_ABORTED);
     free(x->owned);
     x->owned = NULL;
 }

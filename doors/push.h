@@ -1,4 +1,4 @@
-/* The push door: firmware by HTTP upload, status, events, confirm, roll back, restart, and the page.
+/* The push door: firmware by HTTP upload, status, events, confirm, roll back, restart, files, and the page.
  *
  * A machine without a server: a port's HTTP server hands it a request's head, then the body piece by piece, then its
  * end, and sends the reply it finds in the exchange. It never waits; finishing takes several calls. One thread. */
@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "doors/access.h"
+#include "doors/files.h"
 #include "doors/multipart.h"
 #include "otter/otter.h"
 
@@ -23,15 +24,17 @@ struct otter_push_config {
     struct otter_access access;
     const uint8_t *page; /* gzip'd HTML */
     size_t page_size;
-    uint32_t boot_id; /* differs at each start, so that a client sees the restart */
+    const struct otter_files *files; /* NULL: none */
+    uint32_t boot_id;                /* differs at each start, so that a client sees the restart */
 };
 
 struct otter_push {
     struct otter_device *device;
     struct otter_push_config config;
-    struct otter_session session; /* the one in progress, or the last one, for the status */
-    struct otter_exchange *owner; /* whose upload it is */
-    bool tried;                   /* a session has been begun since start */
+    struct otter_session session;  /* the one in progress, or the last one, for the status */
+    struct otter_exchange *owner;  /* whose upload it is */
+    bool tried;                    /* a session has been begun since start */
+    struct otter_exchange *storer; /* who stores a file */
 };
 
 /* A request's head, as the port's server has it; strings live as long as the head call. */
@@ -54,9 +57,13 @@ enum otter_push_next {
 /* One request and its reply: the server's memory. */
 struct otter_exchange {
     struct otter_push *push;
-    unsigned route;          /* index of the route, for the door itself */
-    bool upload, form, json; /* an upload is taken; it is a form; errors are wanted as JSON */
-    enum otter_err err;      /* what the body is drained for */
+    unsigned route;                 /* index of the route, for the door itself */
+    bool upload, form, json;        /* an upload is taken; it is a form; errors are wanted as JSON */
+    bool store, removes;            /* a file is taken; a file, or all, are to go */
+    char name[OTTER_FILE_NAME + 1]; /* of the file; empty: all */
+    uint64_t length;                /* of the file that is taken; 0: not known */
+    uint32_t changes;               /* of files, when this one was found */
+    enum otter_err err;             /* what the body is drained for */
     uint64_t drained;
     uint32_t drain_since;
     struct otter_multipart multipart;
@@ -66,7 +73,7 @@ struct otter_exchange {
     const char *encoding; /* Content-Encoding or NULL */
     const char *allow;    /* Allow, with 405 */
     const char *result;   /* Otter-Result: name of the error, or what an upload came to; NULL */
-    const void *body;     /* size bytes; stays until otter_push_done() */
+    const void *body;     /* size bytes; stays until otter_push_done(); NULL: ask otter_push_read() for them */
     size_t size;
     char *owned; /* the body, if it is to be freed */
     char text[512];
@@ -80,6 +87,8 @@ enum otter_push_next otter_push_head(struct otter_push *p, struct otter_exchange
 bool otter_push_body(struct otter_exchange *x, const void *data, size_t n);
 /* OTTER_AGAIN: call again soon; else the reply is ready. */
 enum otter_err otter_push_end(struct otter_exchange *x);
+/* Bytes of a reply without body: all n of them, at most OTTER_FILE_PIECE. False: they are there no more. */
+bool otter_push_read(struct otter_exchange *x, uint64_t off, void *dst, size_t n);
 /* Text of the event stream that is newer than *cursor (0: from the start), as much as fits; 0 if there is none. */
 size_t otter_push_stream(struct otter_push *p, uint32_t *cursor, char *buf, size_t size);
 /* The reply has been sent, or the connection has broken: gives up an upload that has not ended, frees the body. */

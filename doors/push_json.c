@@ -171,6 +171,48 @@ static void add_division(cJSON *o, struct otter_device *d)
     cJSON_AddNumberToObject(division, "largest", now.largest);
 }
 
+/* Files in a line; null where there is no region for them. */
+static void add_files(cJSON *o, const struct otter_push *p)
+{
+    struct otter_files_info info = {.state = OTTER_FILES_NONE};
+    if (p->config.files) p->config.files->info(p->config.files->ctx, &info);
+    if (info.state == OTTER_FILES_NONE) {
+        cJSON_AddNullToObject(o, "files");
+        return;
+    }
+    cJSON *f = cJSON_AddObjectToObject(o, "files");
+    cJSON_AddStringToObject(f, "state", otter_files_state_name(info.state));
+    cJSON_AddNumberToObject(f, "size", info.size);
+    cJSON_AddNumberToObject(f, "free", info.free);
+}
+
+/* Files that somebody else put there, under names that nobody can ask for, are left out. */
+static void add_file(void *to, const char *name, uint32_t size)
+{
+    if (!otter_file_name_ok(name)) return;
+    cJSON *f = cJSON_CreateObject();
+    cJSON_AddStringToObject(f, "name", name);
+    cJSON_AddNumberToObject(f, "size", size);
+    cJSON_AddItemToArray(to, f);
+}
+
+char *otter_push_json_files(struct otter_push *p)
+{
+    const struct otter_files *files = p->config.files;
+    struct otter_files_info info;
+    cJSON *list = cJSON_CreateArray();
+    files->list(files->ctx, add_file, list);
+    /* Behind the list, which may have found the file system damaged. */
+    files->info(files->ctx, &info);
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "state", otter_files_state_name(info.state));
+    cJSON_AddNumberToObject(o, "offset", info.offset);
+    cJSON_AddNumberToObject(o, "size", info.size);
+    cJSON_AddNumberToObject(o, "free", info.free);
+    cJSON_AddItemToObject(o, "files", list);
+    return print(o);
+}
+
 char *otter_push_json_status(struct otter_push *p)
 {
     struct otter_device *d = p->device;
@@ -187,6 +229,7 @@ char *otter_push_json_status(struct otter_push *p)
     add_division(o, d);
     add_update(o, p);
     add_resume(o, d);
+    add_files(o, p);
     return print(o);
 }
 

@@ -7,6 +7,8 @@
 char *otter_push_json_status(struct otter_push *p);
 char *otter_push_json_info(struct otter_push *p);
 char *otter_push_json_event(struct otter_push *p, const struct otter_event *e);
+/* The region for files, and what is in it. */
+char *otter_push_json_files(struct otter_push *p);
 char *otter_push_json_error(enum otter_err err, const char *message);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "doors/access.h"
+#include "doors/files.h"
 #include "doors/multipart.h"
 #include "doors/words.h"
 #include "tests/fixture.h"
@@ -59,6 +60,68 @@ static void access_table(void **state)
         enum otter_err e = otter_access_check(table[i].a, &table[i].r);
         if (e != table[i].expected) fail_msg("row %u: %s", i, otter_err_name(e));
     }
+}
+
+/* ---- names of files ---- */
+
+static void file_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *escaped, *name; /* NULL: none */
+    } table[] = {
+        {"a", "a"},
+        {"%61%20b", "a b"},
+        {"+%2B", "++"},
+        {"%c3%A4", "\xC3\xA4"},
+        {"\xF0\x9F\x98\x80", "\xF0\x9F\x98\x80"},
+        {"%f4%8f%bf%bf", "\xF4\x8F\xBF\xBF"},
+        {"%ed%9f%bf", "\xED\x9F\xBF"},
+        {"a.b..c", "a.b..c"},
+        {"", NULL},
+        {"%", NULL},
+        {"a%", NULL},
+        {"a%2", NULL},
+        {"a%2g", NULL},
+        {"a%g2", NULL},
+        {"%00", NULL},
+        {"a%00", NULL},
+        {".", NULL},
+        {"..", NULL},
+        {".a", NULL},
+        {"a.", NULL},
+        {"%20a", NULL},
+        {"a%20", NULL},
+        {"a/b", NULL},
+        {"a%2fb", NULL},
+        {"%5c", NULL},
+        {"a%3ab", NULL},
+        {"%1f", NULL},
+        {"%7f", NULL},
+        {"%80", NULL},
+        {"%c3", NULL},
+        {"%c3a", NULL},
+        {"%c0%80", NULL},
+        {"%e0%9f%bf", NULL},
+        {"%f0%8f%bf%bf", NULL},
+        {"%ed%a0%80", NULL},
+        {"%ed%bf%bf", NULL},
+        {"%f4%90%80%80", NULL},
+        {"%f8%88%80%80%80", NULL},
+        {"%ff", NULL},
+    };
+    char name[OTTER_FILE_NAME + 1], longest[OTTER_FILE_NAME + 2];
+    for (unsigned i = 0; i < sizeof table / sizeof table[0]; i++) {
+        bool ok = otter_file_name(table[i].escaped, name);
+        if (ok != (table[i].name != NULL) || (ok && strcmp(name, table[i].name) != 0)) fail_msg("%s", table[i].escaped);
+    }
+    memset(longest, 'x', sizeof longest);
+    longest[OTTER_FILE_NAME] = '\0';
+    assert_true(otter_file_name(longest, name));
+    longest[OTTER_FILE_NAME] = 'x';
+    longest[OTTER_FILE_NAME + 1] = '\0';
+    assert_false(otter_file_name(longest, name));
+    assert_false(otter_file_name_ok(longest));
 }
 
 /* ---- forms ---- */
@@ -199,8 +262,9 @@ static void words_name_the_numbers(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(access_table),  cmocka_unit_test(any_split_of_a_form),
-                                       cmocka_unit_test(broken_forms),  cmocka_unit_test(only_the_first_file),
-                                       cmocka_unit_test(content_types), cmocka_unit_test(words_name_the_numbers)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(access_table),          cmocka_unit_test(file_names),
+                                       cmocka_unit_test(any_split_of_a_form),   cmocka_unit_test(broken_forms),
+                                       cmocka_unit_test(only_the_first_file),   cmocka_unit_test(content_types),
+                                       cmocka_unit_test(words_name_the_numbers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

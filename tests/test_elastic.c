@@ -17,7 +17,7 @@ static const uint32_t heights[SLOTS] = {POOL, 0x50000, 0x90000, 0xC0000, 0x10000
 static struct fixture_image image[4];
 static uint8_t flash[END];
 static struct sim_world world;
-static struct sim_files files;
+static struct sim_kept files;
 static struct sim_keeper keeper;
 
 static void put_table(void)

@@ -45,6 +45,9 @@ struct device_power {
  * file stays locked until the process ends. */
 uint8_t *device_flash_open(const struct device_options *o);
 
+/* Where the table has its region for files: the first FAT, SPIFFS or LittleFS; size 0: nowhere. */
+void device_files_region(const struct device_power *p, uint32_t *offset, uint32_t *size);
+
 /* From boot loader to restart, in a process of its own. Returns an enum device_end. */
 int device_live(struct device_power *p);
 

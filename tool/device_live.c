@@ -13,6 +13,7 @@
 #include "ports/posix/crypto.h"
 #include "ports/posix/http.h"
 #include "ports/sim/bootloader.h"
+#include "ports/sim/files.h"
 #include "ports/sim/settings.h"
 #include "ports/sim/table.h"
 #include "tool/device.h"
@@ -28,6 +29,7 @@ struct life {
     struct otter_chip chip;
     struct otter_clock clock;
     struct sim_settings settings;
+    struct sim_files files;
     struct otter_device device;
     struct otter_push push;
     uint32_t event; /* last one printed */
@@ -158,6 +160,16 @@ static void start_firmware(struct life *l)
         printf("W (%u) otter: this boot loader cannot roll back: firmware that does not work stays\n", real_ms(NULL));
 }
 
+static const struct otter_files *open_files(struct life *l)
+{
+    uint32_t offset, size;
+    device_files_region(l->power, &offset, &size);
+    if (!size || !sim_files_init(&l->files)) return NULL;
+    sim_files_open(&l->files, &l->nor.port, offset, size);
+    printf("I (%u) files: %u bytes at 0x%x: %s\n", real_ms(NULL), size, offset, otter_files_state_name(l->files.state));
+    return &l->files.port;
+}
+
 static void open_door(struct life *l)
 {
     const struct device_options *o = l->power->options;
@@ -165,6 +177,7 @@ static void open_door(struct life *l)
         .access = {.authorization = {o->user, o->token}, .hosts = {"localhost", o->hosts[0], o->hosts[1], o->hosts[2]}},
         .page = web_page,
         .page_size = sizeof web_page,
+        .files = open_files(l),
         .boot_id = l->power->shared->boot_id,
     };
     otter_push_init(&l->push, &l->device, &config);
@@ -204,6 +217,7 @@ static int run_firmware(struct life *l)
     /* A switch that a cut had undone was made again. */
     if (l->device.switched) return DEVICE_RESTARTED;
     open_door(l);
+    if (l->nor.dead) return DEVICE_LOST_POWER;
     if (listen(l->power->listen_fd, BACKLOG)) return DEVICE_PANICKED;
     if (l->behaviour.behaviour != SIM_NO_NETWORK) otter_health_network(&l->device);
     struct http_server *http = http_start(&l->push, l->power->listen_fd);

@@ -95,6 +95,15 @@
     X(RANGE, -80, "bad_content_range", 400, 2,                                                                         \
       "Content-Range must be \"bytes FIRST-LAST/SIZE\" up to the file's end, with X-Firmware-SHA256 of the whole "     \
       "file.")                                                                                                         \
+    X(NO_FILES, -81, "no_files", 404, 4, "This device has no region of flash for files.")                              \
+    X(FILES_UNREADABLE, -82, "files_damaged", 409, 5,                                                                  \
+      "What lies in the region for files cannot be read; it stays until it is emptied (DELETE /api/v1/files/).")       \
+    X(BAD_FILE_NAME, -83, "bad_file_name", 400, 2,                                                                     \
+      "A file's name is 1 to 63 bytes of UTF-8, without / \\ : * ? \" < > | and control characters, without a dot in " \
+      "front or behind, and without a space there; there are no folders.")                                             \
+    X(FILES_FULL, -84, "files_full", 413, 4, "There is no room for this file, or for its name.")                       \
+    X(FILES_BUSY, -85, "files_busy", 409, 4,                                                                           \
+      "Another file is being stored, or files are put away for an update; try again.")                                 \
     X(CONNECT, -77, "connection_failed", 502, 6, "The device could not be reached.")                                   \
     X(ROLLED_BACK, -78, "rolled_back", 500, 5, "The device went back to its previous firmware.")                       \
     X(NO_CONFIRM, -79, "not_confirmed", 500, 5, "The new firmware did not confirm in time.")                           \

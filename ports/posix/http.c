@@ -76,8 +76,20 @@ static enum MHD_Result send_response(struct request *q, struct MHD_Response *r)
     return result;
 }
 
+static ssize_t reply_bytes(void *ctx, uint64_t pos, char *buf, size_t size)
+{
+    struct request *q = ctx;
+    uint64_t rest = q->exchange.size - pos;
+    size_t n = rest < size ? (size_t)rest : size;
+    if (q->ended || !otter_push_read(&q->exchange, pos, buf, n)) return MHD_CONTENT_READER_END_WITH_ERROR;
+    return (ssize_t)n;
+}
+
 static enum MHD_Result send_reply(struct request *q)
 {
+    const struct otter_exchange *x = &q->exchange;
+    if (!x->body && x->size)
+        return send_response(q, MHD_create_response_from_callback(x->size, OTTER_FILE_PIECE, reply_bytes, q, NULL));
     /* The body stays until the request is done; the library does not write to it. */
     void *body = (void *)(uintptr_t)q->exchange.body;
     return send_response(q, MHD_create_response_from_buffer(q->exchange.size, body, MHD_RESPMEM_PERSISTENT));

@@ -97,7 +97,7 @@ struct sim_history {
     uint32_t saved[SIM_APP_KEYS];  /* versions of the application's settings; 0: none */
     uint32_t saving[SIM_APP_KEYS]; /* the one being written; else as saved */
     uint32_t version;
-    struct sim_files files; /* of an elastic flash */
+    struct sim_kept files; /* of an elastic flash */
 };
 
 struct sim_run {

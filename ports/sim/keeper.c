@@ -50,7 +50,7 @@ static bool release(void *ctx)
 
 static void make(struct sim_keeper *k, const struct otter_slot *region)
 {
-    struct sim_files *f = k->files;
+    struct sim_kept *f = k->files;
     const struct otter_flash *port = &k->nor->port;
     uint32_t at[MARKS];
     unsigned n = places(k, region, at);
@@ -67,7 +67,7 @@ static void make(struct sim_keeper *k, const struct otter_slot *region)
 
 static void check(struct sim_keeper *k, const struct otter_slot *region, enum otter_data_fate fate)
 {
-    const struct sim_files *f = k->files;
+    const struct sim_kept *f = k->files;
     if (fate == OTTER_DATA_ANEW) {
         if (!f->may_go) k->broken = "files are lost without an update";
         return;
@@ -93,7 +93,7 @@ static bool ready(void *ctx, uint32_t off, uint32_t size, enum otter_data_fate f
     return k->files->whole;
 }
 
-void sim_keeper_init(struct sim_keeper *k, struct sim_nor *nor, struct sim_files *files)
+void sim_keeper_init(struct sim_keeper *k, struct sim_nor *nor, struct sim_kept *files)
 {
     memset(k, 0, sizeof *k);
     k->port = (struct otter_data){.ctx = k, .release = release, .ready = ready};

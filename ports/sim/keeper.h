@@ -7,7 +7,7 @@
 #include "ports/sim/nor.h"
 
 /* What is in the flash; outlives restarts. */
-struct sim_files {
+struct sim_kept {
     struct otter_slot region;
     uint32_t generation;
     bool whole;    /* all marks of this generation are written */
@@ -18,7 +18,7 @@ struct sim_files {
 struct sim_keeper {
     struct otter_data port;
     struct sim_nor *nor;
-    struct sim_files *files;
+    struct sim_kept *files;
     uint32_t slot_at[OTTER_OTA_SLOTS];
     unsigned slots;
     const uint8_t *image; /* the update's data image, image_size bytes; NULL: none */
@@ -26,6 +26,6 @@ struct sim_keeper {
     const char *broken; /* what did not hold: static text; NULL: all does */
 };
 
-void sim_keeper_init(struct sim_keeper *k, struct sim_nor *nor, struct sim_files *files);
+void sim_keeper_init(struct sim_keeper *k, struct sim_nor *nor, struct sim_kept *files);
 
 #endif

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, describe, test } from 'node:test';
 import { hostile_images, hostile_images_c6, hostile_images_signed } from '../hostile/images.mjs';
-import { hostile_requests } from '../hostile/requests.mjs';
+import { hostile_file_requests, hostile_requests } from '../hostile/requests.mjs';
 import { Bench, otter } from './device.mjs';
 
 const ANY = { '*': { behaviour: 'healthy', confirm_after_ms: 0 } };
@@ -114,6 +114,7 @@ test('the sets are as large as they were', () => {
     assert.ok(names.length >= 140, `${names.length} images`);
     assert.equal(new Set(names).size, names.length, 'a name stands twice');
     assert.ok(requests.length >= 35, `${requests.length} requests`);
+    assert.ok(hostile_file_requests().length >= 35, 'requests about files');
 });
 
 // ---- requests
@@ -145,4 +146,15 @@ describe('hostile requests', { concurrency: 2 }, () => {
             await same_as(d, was, before, alone);
             await accepts(d, 'push door, raw', { name: 'then a good one', ...good });
         });
+
+    test('about files', async () => {
+        const d = await bench.device({ image, table: 'two_ota_usr', scenario: ANY }), kept = Buffer.alloc(7000, 'kept');
+        const file = bench.file(kept), target = '/api/v1/files/kept';
+        assert.equal((await d.curl(target, '-T', file)).status, 200);
+        const was = await d.get('/api/v1/files/');
+        await all_sent(d, hostile_file_requests(), true);
+        assert.deepEqual(await d.get('/api/v1/files/'), was);
+        assert.equal((await d.curl(target)).body, kept.toString());
+        assert.equal((await d.curl(target, '-T', file)).status, 200);
+    });
 });

@@ -198,3 +198,57 @@ export function hostile_requests(image) {
     const case_of = only => ([name, status, error, send]) => ({ name, status, error, send, alone: only });
     return [...aside.map(case_of(false)), ...alone.map(case_of(true))];
 }
+
+// Those about files, for a device that has some; none of them changes one.
+export function hostile_file_requests() {
+    const at = name => '/api/v1/files/' + name, put = (name, headers, body = '') =>
+        pieces(head('PUT', at(name), { 'Content-Length': body.length, ...headers }), body);
+    const foreign = { Origin: 'http://evil.example' };
+    const list = [
+        // Names.
+        ['a name that ends at NUL', 400, 'bad_file_name', pieces(head('DELETE', at('kept%00')))],
+        ['a name behind NUL', 400, 'bad_file_name', pieces(head('DELETE', at('%00kept')))],
+        ['upwards', 400, 'bad_file_name', pieces(head('GET', at('../info')))],
+        ['upwards, escaped', 400, 'bad_file_name', pieces(head('GET', at('%2e%2e%2finfo')))],
+        ['upwards, escaped twice', 404, 'not_found', pieces(head('GET', at('%252e%252e%252finfo')))],
+        ['an absolute path', 400, 'bad_file_name', pieces(head('GET', at('/etc/passwd')))],
+        ['a drive', 400, 'bad_file_name', put('0%3akept', {}, 'x')],
+        ['what is on its way', 400, 'bad_file_name', put('.new', {}, 'x')],
+        ['an overlong slash', 400, 'bad_file_name', put('a%c0%afb', {}, 'x')],
+        ['half an escape', 400, 'bad_file_name', put('kept%6', {}, 'x')],
+        ['raw bytes that are no UTF-8', 400, 'bad_file_name', put('k\xff', {}, 'x')],
+        ['a name of 10,000 letters', 400, 'bad_file_name', put('n'.repeat(10000), {}, 'x')],
+        ['an option for a program', 404, 'not_found', pieces(head('DELETE', at('-rf')))],
+        ['a pattern', 400, 'bad_file_name', pieces(head('DELETE', at('*')))],
+        ['another pattern', 404, 'not_found', pieces(head('DELETE', at('[a-z]ept')))],
+
+        // Methods and who asks.
+        ['delete in small letters', 405, 'method_not_allowed', pieces(head('delete', at('kept')))],
+        ['GET that says DELETE by header', 200, null, pieces(head('GET', at('kept'), { 'X-HTTP-Method-Override': 'DELETE' }))],
+        ['a foreign DELETE', 403, 'foreign_origin', pieces(head('DELETE', at('kept'), foreign))],
+        ['a foreign emptying', 403, 'foreign_origin', pieces(head('DELETE', at(''), foreign))],
+        ['a foreign PUT', 403, 'foreign_origin', put('kept', foreign, 'x')],
+        ['a foreign form', 403, 'foreign_origin', pieces(head('POST', at('kept'), { ...foreign, 'Content-Length': 1 }), 'x')],
+        ['reading under a foreign Host', 403, 'foreign_host', pieces(head('GET', at('kept'), { Host: 'rebound.example' }))],
+        ['a part that is not given', 200, null, pieces(head('GET', at('kept'), { Range: 'bytes=9999999-' }))],
+
+        // Bodies.
+        ['chunked, no hex', 400, null, pieces(head('PUT', at('kept'), { 'Transfer-Encoding': 'chunked' }), 'zz\r\n')],
+        ['an unknown Transfer-Encoding', 400, 'bad_argument', put('kept', { 'Transfer-Encoding': 'gzip' }, 'x')],
+        ['a negative length', 400, null, pieces(head('PUT', at('kept'), { 'Content-Length': '-1' }))],
+        ['a length of 2^32', 413, 'files_full', pieces(head('PUT', at('kept'), { 'Content-Length': 2 ** 32, Expect: '100-continue' }))],
+        ['a length of 2^32 + 1', 413, 'files_full',
+            pieces(head('PUT', at('kept'), { 'Content-Length': 2 ** 32 + 1, Expect: '100-continue' }))],
+        ['a length of 2^64', 413, null, pieces(head('PUT', at('kept'), { 'Content-Length': '18446744073709551616' }))],
+        ['fewer bytes than announced', 0, null, ended(head('PUT', at('kept'), { 'Content-Length': 9 }), 'x')],
+        ['a chunk that breaks off', 0, null, ended(head('PUT', at('kept'), { 'Transfer-Encoding': 'chunked' }), '9\r\nx')],
+        ['a body that never ends', 0, null, endless(head('PUT', at('kept'), { 'Transfer-Encoding': 'chunked' }),
+            `10000\r\n${'x'.repeat(65536)}\r\n`)],
+        ['a body that never ends, for no name', 0, null, endless(head('PUT', at('%2f'), { 'Transfer-Encoding': 'chunked' }),
+            `10000\r\n${'x'.repeat(65536)}\r\n`)],
+        ['a body for who only reads', 200, null, pieces(head('GET', at('kept'), { 'Content-Length': 5 }), 'hello')],
+        ['PUT behind a refusal, pipelined', 400, 'bad_file_name', pieces(head('PUT', at('%2f'), { 'Content-Length': 1 }) + 'x' +
+            head('DELETE', at('*')))],
+    ];
+    return list.map(([name, status, error, send]) => ({ name, status, error, send, alone: true }));
+}
