@@ -7,6 +7,7 @@
 
 #include "format/chip.h"
 #include "otter/config.h"
+#include "ports/sim/files.h"
 #include "ports/sim/nor.h"
 #include "ports/sim/scenario.h"
 
@@ -45,8 +46,19 @@ struct device_power {
  * file stays locked until the process ends. */
 uint8_t *device_flash_open(const struct device_options *o);
 
-/* Where the table has its region for files: the first FAT, SPIFFS or LittleFS; size 0: nowhere. */
-void device_files_region(const struct device_power *p, uint32_t *offset, uint32_t *size);
+/* The device's files: in the table's partition for them, or in what an elastic flash leaves. */
+struct device_files {
+    struct sim_files files;
+    struct otter_data data;
+    const struct otter_flash *flash;
+    bool elastic;
+};
+
+/* Elastic: who keeps files, for the engine, which says where; NULL if this build has no file system. */
+const struct otter_data *device_files_elastic(struct device_files *f, const struct otter_flash *flash);
+/* What the door serves; opens the table's partition where slots are fixed. NULL: nothing. */
+const struct otter_files *device_files_open(struct device_files *f, const struct device_power *p,
+                                            const struct otter_flash *flash);
 
 /* From boot loader to restart, in a process of its own. Returns an enum device_end. */
 int device_live(struct device_power *p);

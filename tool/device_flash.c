@@ -85,22 +85,6 @@ static bool lock_flash(const char *path, int fd, uint32_t size)
     return false;
 }
 
-void device_files_region(const struct device_power *p, uint32_t *offset, uint32_t *size)
-{
-    struct otter_table_memory m = {p->flash + OTTER_CFG_TABLE_OFFSET, OTTER_TABLE_SIZE};
-    struct otter_rows rows = otter_table_rows(&m);
-    struct otter_partition row;
-    unsigned count, bad;
-    *offset = *size = 0;
-    if (otter_table_check(&rows, p->options->flash_size, tool_crypto(), &count, &bad)) return;
-    for (unsigned i = 0; i < count && !*size; i++) {
-        if (otter_table_row(&rows, i, &row) || row.type != OTTER_TYPE_DATA) continue;
-        if (row.subtype < OTTER_DATA_FAT || row.subtype > OTTER_DATA_LITTLEFS) continue;
-        *offset = row.offset;
-        *size = row.size;
-    }
-}
-
 uint8_t *device_flash_open(const struct device_options *o)
 {
     if (access(o->flash_path, F_OK) && !make_flash(o)) return NULL;

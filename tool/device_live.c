@@ -13,7 +13,6 @@
 #include "ports/posix/crypto.h"
 #include "ports/posix/http.h"
 #include "ports/sim/bootloader.h"
-#include "ports/sim/files.h"
 #include "ports/sim/settings.h"
 #include "ports/sim/table.h"
 #include "tool/device.h"
@@ -29,7 +28,7 @@ struct life {
     struct otter_chip chip;
     struct otter_clock clock;
     struct sim_settings settings;
-    struct sim_files files;
+    struct device_files files;
     struct otter_device device;
     struct otter_push push;
     uint32_t event; /* last one printed */
@@ -147,7 +146,10 @@ static void start_firmware(struct life *l)
         .flash = &l->nor.port, .chip = &l->chip, .crypto = &otter_crypto_psa, .clock = &l->clock};
     if (sim_settings_open(&l->settings, &l->nor.port, &otter_crypto_psa)) ports.settings = &l->settings.port;
     struct sim_table table = {l->nor.bytes + OTTER_CFG_TABLE_OFFSET, l->nor.size, &otter_crypto_psa};
-    if (sim_table_overlaps(&table)) ports.layout = &otter_layout_elastic;
+    if (sim_table_overlaps(&table)) {
+        ports.layout = &otter_layout_elastic;
+        ports.data = device_files_elastic(&l->files, &l->nor.port);
+    }
     enum otter_err e = otter_open(&l->device, &ports);
     if (e) printf("E (%u) otter: %s (%s)\n", real_ms(NULL), otter_err_text(e), otter_err_name(e));
     otter_health_set_policy(&l->device, &(struct otter_health_policy){
@@ -160,16 +162,6 @@ static void start_firmware(struct life *l)
         printf("W (%u) otter: this boot loader cannot roll back: firmware that does not work stays\n", real_ms(NULL));
 }
 
-static const struct otter_files *open_files(struct life *l)
-{
-    uint32_t offset, size;
-    device_files_region(l->power, &offset, &size);
-    if (!size || !sim_files_init(&l->files)) return NULL;
-    sim_files_open(&l->files, &l->nor.port, offset, size);
-    printf("I (%u) files: %u bytes at 0x%x: %s\n", real_ms(NULL), size, offset, otter_files_state_name(l->files.state));
-    return &l->files.port;
-}
-
 static void open_door(struct life *l)
 {
     const struct device_options *o = l->power->options;
@@ -177,7 +169,7 @@ static void open_door(struct life *l)
         .access = {.authorization = {o->user, o->token}, .hosts = {"localhost", o->hosts[0], o->hosts[1], o->hosts[2]}},
         .page = web_page,
         .page_size = sizeof web_page,
-        .files = open_files(l),
+        .files = device_files_open(&l->files, l->power, &l->nor.port),
         .boot_id = l->power->shared->boot_id,
     };
     otter_push_init(&l->push, &l->device, &config);
