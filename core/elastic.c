@@ -101,6 +101,7 @@ static bool fits(struct otter_device *d, int slot, uint32_t bytes, const struct 
  * one piece. An image that the bottom has no room for may go higher still. */
 static int best_slot(struct otter_device *d, uint32_t bytes)
 {
+    if (d->running < 0) return OTTER_SLOT_NONE;
     struct otter_slot pool = pool_of(d), app = running_span(d);
     uint32_t floor = setting(d, "data_min");
     int best = OTTER_SLOT_NONE;
@@ -186,6 +187,7 @@ static void divide(struct otter_device *d, struct otter_division *out)
     int other = OTTER_SLOT_NONE;
     memset(out, 0, sizeof *out);
     out->pool = pool_of(d);
+    out->state = OTTER_DIVISION_UNKNOWN;
     if (d->running < 0) return;
     out->app = running_span(d);
     if (r->phase == OTTER_RECORD_SWITCHED && r->slot == d->running) {

@@ -153,15 +153,12 @@ static void add_region(cJSON *o, const char *name, const struct otter_slot *regi
 }
 
 /* null where slots are fixed. */
-static void add_division(cJSON *o, struct otter_device *d)
+static cJSON *division_json(struct otter_device *d)
 {
     struct otter_division now;
     otter_division(d, &now);
-    if (now.state == OTTER_DIVISION_FIXED) {
-        cJSON_AddNullToObject(o, "division");
-        return;
-    }
-    cJSON *division = cJSON_AddObjectToObject(o, "division");
+    if (now.state == OTTER_DIVISION_FIXED) return cJSON_CreateNull();
+    cJSON *division = cJSON_CreateObject();
     cJSON_AddStringToObject(division, "state", otter_division_name(now.state));
     add_region(division, "pool", &now.pool);
     add_region(division, "app", &now.app);
@@ -169,6 +166,7 @@ static void add_division(cJSON *o, struct otter_device *d)
     add_region(division, "data", &now.data);
     cJSON_AddNumberToObject(division, "free", now.pool.size - now.app.size - now.update.size - now.data.size);
     cJSON_AddNumberToObject(division, "largest", now.largest);
+    return division;
 }
 
 /* Files in a line; null where there is no region for them. */
@@ -226,12 +224,14 @@ char *otter_push_json_status(struct otter_push *p)
     add_slots(o, d);
     cJSON_AddBoolToObject(o, "can_confirm", st.can_confirm);
     cJSON_AddBoolToObject(o, "can_roll_back", st.can_roll_back);
-    add_division(o, d);
+    cJSON_AddItemToObject(o, "division", division_json(d));
     add_update(o, p);
     add_resume(o, d);
     add_files(o, p);
     return print(o);
 }
+
+char *otter_push_json_division(struct otter_device *d) { return print(division_json(d)); }
 
 char *otter_push_json_info(struct otter_push *p)
 {

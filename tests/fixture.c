@@ -43,5 +43,5 @@ void fixture_start(struct sim_world *w)
 
 bool fixture_holds(const struct sim_world *w, uint32_t offset, const struct fixture_image *image)
 {
-    return memcmp(w->nor.bytes + offset, image->bytes, image->size) == 0;
+    return image->size <= w->nor.size - offset && memcmp(w->nor.bytes + offset, image->bytes, image->size) == 0;
 }

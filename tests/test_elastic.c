@@ -492,6 +492,33 @@ static void signatures_count(void **state)
     data_is(OTTER_DIVISION_SETTLED, POOL + whole, END);
 }
 
+static int32_t nowhere(void *ctx, uint32_t *off)
+{
+    (void)ctx;
+    *off = 0x5000;
+    return 0;
+}
+
+/* It cannot be updated, but it can be asked. */
+static void what_runs_outside_the_pool_is_unknown(void **state)
+{
+    (void)state;
+    struct otter_slot_status slot;
+    enum otter_err e;
+    device(false);
+    world.chip.running = nowhere;
+    assert_true(sim_world_start(&world, &e));
+    assert_int_equal(e, OTTER_NO_SLOT);
+    assert_int_equal(now().state, OTTER_DIVISION_UNKNOWN);
+    assert_int_equal(now().pool.size, END - POOL);
+    assert_int_equal(now().app.size + now().data.size + now().largest, 0);
+    for (unsigned n = 0; n < SLOTS; n++) {
+        assert_true(otter_slot_at(&world.device, n, &slot));
+        assert_false(slot.running || slot.target);
+    }
+    refused(1000, OTTER_NO_SLOT);
+}
+
 static void divisions_have_names(void **state)
 {
     (void)state;
@@ -520,6 +547,7 @@ int main(void)
         cmocka_unit_test(data_of_what_went_back_is_not_waited_for),
         cmocka_unit_test(data_must_fit_beside_the_app),
         cmocka_unit_test(signatures_count),
+        cmocka_unit_test(what_runs_outside_the_pool_is_unknown),
         cmocka_unit_test(divisions_have_names),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

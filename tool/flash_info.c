@@ -12,6 +12,7 @@
 #include "ports/sim/bootloader.h"
 #include "ports/sim/nor.h"
 #include "tool/flash.h"
+#include "tool/flash_division.h"
 #include "tool/flash_file.h"
 #include "tool/flash_image.h"
 #include "tool/json.h"
@@ -23,7 +24,9 @@ static const char help_text[] =
     "Usage: otter flash info FLASH.bin [--json]\n"
     "Shows the partitions of a whole flash, the images in the app slots and whether they are good, what otadata says, "
     "what\n"
-    "is free, and how large the next update's image may be.\n";
+    "is free, and how large the next update's image may be. Where slots overlap: how app, update and data divide the "
+    "flash\n"
+    "at the next start. The file is not changed.\n";
 
 enum { WORDS = 256 };
 
@@ -53,6 +56,8 @@ struct info {
     unsigned gaps;
     const struct otter_partition *target; /* of the next update; NULL: none */
     uint32_t room;                        /* for its image */
+    bool divided;                         /* slots overlap, and a firmware starts: */
+    struct flash_division division;
 };
 
 /* ---- finding out ---- */
@@ -137,40 +142,52 @@ static const struct otter_partition *slot(const struct info *f, int number)
     return found;
 }
 
-/* What of a slot an image can have while the running one stays whole. */
-static uint32_t room_in(const struct info *f, const struct otter_partition *p)
+/* A slot that the running image reaches into would cost that image. */
+static bool meets_running(const struct info *f, const struct otter_partition *p)
 {
-    uint32_t start = f->boot.offset, end = start + f->boot.image.length;
-    if (p->offset >= end || start >= p->offset + p->size) return p->size;
-    return p->offset < start ? start - p->offset : 0;
+    return p->offset < f->boot.offset + f->boot.image.length && f->boot.offset < p->offset + p->size;
 }
 
-static bool slots_overlap(const struct info *f)
-{
-    for (int i = 0; i < OTTER_OTA_SLOTS; i++)
-        for (int k = 0; k < i; k++) {
-            const struct otter_partition *a = slot(f, i), *b = slot(f, k);
-            if (a && b && a->offset < b->offset + b->size && b->offset < a->offset + a->size) return true;
-        }
-    return false;
-}
-
-/* With overlapping slots the roomiest one, else the one after the slot that runs. */
+/* The one after the slot that runs. */
 static void look_for_target(struct info *f)
 {
-    bool overlap = slots_overlap(f);
     int running = f->boot.slot < 0 ? OTTER_OTA_SLOTS - 1 : f->boot.slot;
     if (!f->boot.boots || !f->file.otadata.size) return;
-    for (int i = 1; i <= OTTER_OTA_SLOTS; i++) {
+    for (int i = 1; i <= OTTER_OTA_SLOTS && !f->target; i++) {
         int number = (running + i) % OTTER_OTA_SLOTS;
         const struct otter_partition *p = slot(f, number);
         if (!p || number == f->boot.slot || (unsigned)number >= f->file.ota_rows) continue;
-        uint32_t room = room_in(f, p);
-        if (room <= f->room) continue;
+        if (meets_running(f, p)) return;
         f->target = p;
-        f->room = room;
-        if (!overlap) return;
+        f->room = p->size;
     }
+}
+
+/* ---- slots that overlap ---- */
+
+/* It has started all these images, so it is no older than any of them asks for. */
+static struct flash_chip chip_of(const struct info *f)
+{
+    struct flash_chip chip = {0};
+    for (unsigned i = 0; i < f->file.rows; i++) {
+        const struct otter_image_facts *m = &f->image[i].check.facts;
+        if (f->file.row[i].type != OTTER_TYPE_APP || f->image[i].err) continue;
+        chip.info = m->chip;
+        if (m->revision_min > chip.revision) chip.revision = m->revision_min;
+        if (m->has_desc && m->desc.efuse_min != UINT16_MAX && m->desc.efuse_min > chip.efuse_revision)
+            chip.efuse_revision = m->desc.efuse_min;
+    }
+    return chip;
+}
+
+static void look_at_division(struct info *f)
+{
+    struct flash_chip chip = chip_of(f);
+    f->divided = chip.info && flash_divide(flash_of(f), &chip, &f->division);
+    f->boot = f->division.boot;
+    if (!f->divided || f->division.next_err) return;
+    f->target = slot(f, f->division.next_slot);
+    f->room = f->division.now.largest;
 }
 
 static int look(struct info *f)
@@ -181,7 +198,10 @@ static int look(struct info *f)
     look_at_otadata(f);
     look_for_gaps(f);
     if (!look_at_boot(f)) return tool_fail(OTTER_ARG, "out of memory");
-    look_for_target(f);
+    if (flash_is_elastic(flash_of(f)))
+        look_at_division(f);
+    else
+        look_for_target(f);
     return 0;
 }
 
@@ -274,7 +294,9 @@ static void print_text(const struct info *f)
     if (f->target)
         printf("next update       to %s, at most %u bytes\n", table_label(f->target->label, label), f->room);
     else
-        puts("next update       none is possible");
+        printf("next update       none is possible%s%s\n", f->divided ? ": " : "",
+               f->divided ? otter_err_text(f->division.next_err) : "");
+    if (f->divided) flash_division_print(&f->division.now);
 }
 
 /* ---- JSON ---- */
@@ -369,6 +391,7 @@ static void print_json(const struct info *f)
         add_name(next, "slot", f->target->label);
         cJSON_AddNumberToObject(next, "max_size", f->room);
     }
+    cJSON_AddItemToObject(o, "division", f->divided ? cJSON_Parse(f->division.json) : cJSON_CreateNull());
     tool_print_json(o);
 }
 
@@ -389,6 +412,7 @@ int tool_flash_info(int argc, char **argv)
     int status = look(&f);
     if (!status && json) print_json(&f);
     if (!status && !json) print_text(&f);
+    free(f.division.json);
     free(f.bytes);
     return status;
 }

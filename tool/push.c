@@ -149,9 +149,9 @@ static int judge_device(const struct push *p)
     if (info && info != p->check.facts.chip)
         return tool_fail(OTTER_CHIP, "%s is for %s, the device at %s is %s (wrong_chip)", p->image_path,
                          p->check.facts.chip->name, p->url, info->name);
-    if (d->target[0] && d->target_size < (double)p->size)
-        return tool_fail(OTTER_TOO_BIG, "%s has %zu bytes, the device's slot %s only %.0f (too_big)", p->image_path,
-                         p->size, d->target, d->target_size);
+    if (d->room > 0 && d->room < (double)p->size)
+        return tool_fail(OTTER_TOO_BIG, "%s has %zu bytes, the device at %s takes at most %.0f (too_big)",
+                         p->image_path, p->size, p->url, d->room);
     return 0;
 }
 
@@ -352,6 +352,12 @@ static void pause_ms(long ms)
 
 enum again { GONE, BUSY, GO_ON, FINISHED };
 
+/* Does another firmware run than before? Where slots overlap, only the device knows which slot the new one has. */
+static bool has_moved(const struct push *p)
+{
+    return p->before.elastic ? strcmp(p->now.slot, p->before.slot) != 0 : strcmp(p->now.slot, p->before.target) == 0;
+}
+
 /* What has become of the update? Its reply may have been lost, or the device may have lost power. */
 static enum again look_again(struct push *p)
 {
@@ -359,7 +365,7 @@ static enum again look_again(struct push *p)
     const struct push_status *d = &p->now;
     if (!get_status(p, &http)) return GONE;
     if (strcmp(d->update, "receiving") == 0 || strcmp(d->update, "verifying") == 0) return BUSY;
-    if (strcmp(d->update, "done") == 0 || strcmp(d->slot, p->before.target) == 0) return FINISHED;
+    if (strcmp(d->update, "done") == 0 || has_moved(p)) return FINISHED;
     p->before.boot_id = d->boot_id;
     find_resume(p);
     return GO_ON;
@@ -404,7 +410,7 @@ static enum outcome look(struct push *p)
     const struct push_status *d = &p->now;
     if (!get_status(p, &http) || d->boot_id == p->before.boot_id) return WAITING;
     p->came_back = true;
-    if (strcmp(d->slot, p->before.target) != 0) return WENT_BACK;
+    if (!has_moved(p)) return WENT_BACK;
     if (strcmp(d->state, "valid") == 0) return CONFIRMED;
     return p->before.rollback ? WAITING : CONFIRMED;
 }
@@ -460,6 +466,15 @@ static int conclude(struct push *p)
                      version, timeout_s);
 }
 
+/* The device restarts a second after the upload; until then it says which slot will start. */
+static int leave(struct push *p)
+{
+    long http;
+    if (p->before.elastic) get_status(p, &http);
+    print_outcome(p, "switched", p->check.facts.desc.version, p->before.elastic ? p->now.next : p->before.target);
+    return 0;
+}
+
 static int push(struct push *p)
 {
     bool current = false;
@@ -468,7 +483,7 @@ static int push(struct push *p)
     if (!status) status = upload_all(p, &current);
     if (status) return status;
     if (current) return print_outcome(p, "already_current", p->before.version, p->before.slot), 0;
-    if (p->no_wait) return print_outcome(p, "switched", p->check.facts.desc.version, p->before.target), 0;
+    if (p->no_wait) return leave(p);
     return conclude(p);
 }
 

@@ -20,15 +20,28 @@ static double number_in(const cJSON *o, const char *name)
     return cJSON_IsNumber(n) && n->valuedouble >= 0 && n->valuedouble < 1e15 ? n->valuedouble : 0;
 }
 
-static void read_target(struct push_status *s, const cJSON *slots)
+static bool is_true(const cJSON *o, const char *name)
+{
+    return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, name));
+}
+
+static void read_slots(struct push_status *s, const cJSON *slots)
 {
     const cJSON *slot;
     cJSON_ArrayForEach(slot, slots)
     {
-        if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(slot, "target"))) continue;
+        if (is_true(slot, "next") && !is_true(slot, "running")) copy_string(slot, "slot", s->next, sizeof s->next);
+        if (!is_true(slot, "target")) continue;
         copy_string(slot, "slot", s->target, sizeof s->target);
-        s->target_size = number_in(slot, "size");
+        s->room = number_in(slot, "size");
     }
+}
+
+/* Where slots overlap, the slot depends on the image. */
+static void read_division(struct push_status *s, const cJSON *division)
+{
+    s->elastic = cJSON_IsObject(division);
+    if (s->elastic) s->room = number_in(division, "largest");
 }
 
 static bool read_status(struct push_status *s, const cJSON *json)
@@ -37,7 +50,7 @@ static bool read_status(struct push_status *s, const cJSON *json)
     const cJSON *resume = cJSON_GetObjectItemCaseSensitive(json, "resume");
     if (!cJSON_IsObject(running)) return false;
     s->boot_id = number_in(json, "boot_id");
-    s->rollback = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "rollback"));
+    s->rollback = is_true(json, "rollback");
     copy_string(json, "chip", s->chip, sizeof s->chip);
     copy_string(running, "version", s->version, sizeof s->version);
     copy_string(running, "slot", s->slot, sizeof s->slot);
@@ -45,7 +58,8 @@ static bool read_status(struct push_status *s, const cJSON *json)
     copy_string(cJSON_GetObjectItemCaseSensitive(json, "update"), "state", s->update, sizeof s->update);
     copy_string(resume, "sha256", s->resume_sha256, sizeof s->resume_sha256);
     s->resume_from = number_in(resume, "wanted");
-    read_target(s, cJSON_GetObjectItemCaseSensitive(json, "slots"));
+    read_slots(s, cJSON_GetObjectItemCaseSensitive(json, "slots"));
+    read_division(s, cJSON_GetObjectItemCaseSensitive(json, "division"));
     return true;
 }
 

@@ -11,8 +11,10 @@ struct push_status {
     char chip[24];
     char version[40], slot[8], state[24]; /* of the firmware that runs; printable ASCII */
     char target[8];                       /* where an update goes; empty if there is no such slot */
-    double target_size;
-    char update[16]; /* the update's state */
+    double room;                          /* for its image; 0: not known */
+    bool elastic;                         /* target is for an image as large as the one that runs */
+    char next[8];                         /* another slot than the running one that starts next, or empty */
+    char update[16];                      /* the update's state */
     char resume_sha256[65];
     double resume_from; /* 0: nothing to go on with */
 };

@@ -282,7 +282,7 @@ enum otter_division_state {
     OTTER_DIVISION_PENDING,   /* it runs on trial, and the one before is still there */
     OTTER_DIVISION_WENT_BACK, /* as settled: the firmware before runs again */
     OTTER_DIVISION_FALLBACK,  /* as settled: the boot loader has searched, otadata names another slot */
-    OTTER_DIVISION_UNKNOWN    /* otadata could not be read: no data region */
+    OTTER_DIVISION_UNKNOWN    /* no ota slot runs, or otadata could not be read: no data region */
 };
 
 /* All in bytes from the start of the flash; size 0: there is none. What is in none of app, update and data is free. */
@@ -292,7 +292,7 @@ struct otter_division {
     struct otter_slot app;    /* the image that runs, in whole blocks of 64 KiB */
     struct otter_slot update; /* the other image: the one that comes, or on trial the one before */
     struct otter_slot data;
-    uint32_t largest; /* image that would be taken now, in whole blocks; in namespace "otter", u32 "data_min" is what
+    uint32_t largest; /* image that there is room for now, in whole blocks; in namespace "otter", u32 "data_min" is what
                          data keeps while two images are there */
 };
 /* The division in force. Reads flash. */

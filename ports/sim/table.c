@@ -33,6 +33,8 @@ bool sim_table_slot(const struct sim_table *t, int slot, struct otter_slot *regi
 bool sim_table_overlaps(const struct sim_table *t)
 {
     struct otter_slot a, b;
-    return sim_table_slot(t, 0, &a) && sim_table_slot(t, 1, &b) && a.offset < b.offset + b.size &&
-           b.offset < a.offset + a.size;
+    for (int i = 0; i < OTTER_OTA_SLOTS; i++)
+        for (int k = 0; sim_table_slot(t, i, &a) && k < i; k++)
+            if (sim_table_slot(t, k, &b) && a.offset < b.offset + b.size && b.offset < a.offset + a.size) return true;
+    return false;
 }

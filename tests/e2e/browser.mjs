@@ -24,6 +24,7 @@ const SCENARIO = {
     '1.2.0': { behaviour: 'crash_at_boot' },
     '1.3.0': { behaviour: 'never_confirms' },
     '1.4.0': { behaviour: 'never_confirms' },
+    '2.0.0': { behaviour: 'never_confirms' },
     '*': { behaviour: 'healthy', confirm_after_ms: 500 },
 };
 
@@ -34,14 +35,15 @@ const { chromium } = await import('playwright-core');
 
 class Device {
     // port 0: a free one, kept over a power cut
-    constructor(name) {
+    constructor(name, table) {
         this.flash = path.join(DIR, name + '.flash');
+        this.table = table;
         this.port = 0;
     }
 
     async on() {
         const args = ['device', 'run', '--flash', this.flash, '--http', '127.0.0.1:' + this.port, '--time', 'real',
-            '--table', 'two_ota', '--image', image('1.0.0'), '--scenario', path.join(DIR, 'scenario.json')];
+            '--table', this.table, '--image', image('1.0.0'), '--scenario', path.join(DIR, 'scenario.json')];
         this.log = '';
         this.child = spawn(OTTER, args, { stdio: ['ignore', 'pipe', 'inherit'] });
         this.gone = new Promise(done => this.child.once('exit', done));
@@ -145,7 +147,42 @@ async function still(device, version, boot) {
     assert.equal(s.boot_id, boot, 'the device has restarted');
 }
 
-// ---- the cases; they run in this order on one device, each on a page of its own
+// The parts of the flash as they are drawn, and the rows that say the same in words.
+async function drawn(page) {
+    const bar = await page.$$eval('#strip .cell', cells => cells.map(c => ({
+        cls: c.className.replace('cell ', ''), left: c.getBoundingClientRect().left, width: c.getBoundingClientRect().width,
+    })));
+    const rows = await page.$$eval('#slots tr', all => all.map(tr => [...tr.children].map(c => c.textContent).join(' | ')));
+    return { bar, rows, names: rows.map(r => r.split(' | ')[0]) };
+}
+
+// Every row of names that the table has had from now on.
+async function watchParts(page) {
+    await page.evaluate(() => {
+        window.parts = [];
+        const note = () => {
+            const now = [...document.querySelectorAll('#slots th')].map(th => th.textContent).join(' ');
+            if (now !== parts.at(-1)) parts.push(now);
+        };
+        new MutationObserver(note).observe(document.getElementById('slots'), { childList: true });
+        note();
+    });
+}
+
+// Each part of the pool is drawn where it is, as wide as it is; but for the lines between the parts.
+function isToScale(bar, division, names) {
+    const first = bar[0].left, scale = division.pool.size / (bar.at(-1).left + bar.at(-1).width - first);
+    const regions = { app: division.app, update: division.update, before: division.update, data: division.data };
+    assert.equal(bar.length, names.length);
+    for (const [i, name] of names.entries()) {
+        if (name === 'free') continue;
+        const { offset, size } = regions[name], at = (bar[i].left - first) * scale + division.pool.offset;
+        assert.ok(Math.abs(at - offset) < 6 * scale, `${name} is drawn at ${at}, not ${offset}`);
+        assert.ok(Math.abs(bar[i].width * scale - size) < 6 * scale, `${name} is drawn ${bar[i].width * scale} wide, not ${size}`);
+    }
+}
+
+// ---- the cases; they run in this order on one device, each on a page of its own; some on an elastic one besides
 
 const cases = {
     async 'shows what runs, and the slots'(d) {
@@ -156,6 +193,10 @@ const cases = {
         assert.equal(await page.locator('#slots tr').count(), s.slots.length);
         assert.match(await page.textContent('#slots tr.runs'), new RegExp(s.running.slot + '1\\.0\\.0running'));
         assert.equal(await page.locator('#strip div:not(.gap)').count(), s.slots.length);
+        // Slots are fixed: nothing is divided.
+        assert.equal(s.division, null);
+        assert.equal(await page.locator('.data, .key').count(), 0);
+        assert.equal(await text(page, 'part') + await text(page, 'room'), 'Slot');
         await shot(page, '01-idle');
     },
 
@@ -338,6 +379,78 @@ const cases = {
         await d.runs('1.6.0');
     },
 
+    async 'overlapping slots: app and data, to scale'(_, d) {
+        const page = await open(d), { division, slots } = await d.status();
+        const { bar, rows, names } = await drawn(page);
+        assert.ok(slots.length > 5);
+        assert.deepEqual(names, ['app', 'data']);
+        assert.deepEqual(rows, ['app | 1.0.0 | running, confirmed | 192 KiB', 'data | – | for files | 3840 KiB']);
+        isToScale(bar, division, names);
+        assert.deepEqual(bar.map(b => b.cls), ['runs', 'data']);
+        assert.equal(await page.locator('#slots .key').count(), 2);
+        await sees(page, 'room', /^The next image may have up to 3584 KiB\.$/);
+        await shot(page, '19-elastic');
+    },
+
+    async 'overlapping slots: the bar changes while an update runs'(_, d) {
+        const page = await open(d);
+        await watch(page);
+        await watchParts(page);
+        await update(page, image('2.0.0', { size: 600000 }));
+        await page.waitForFunction(() => parts.length === 2 && seen.values.some(v => v > 200000));
+        const { division } = await d.status(), coming = await drawn(page);
+        assert.equal(division.state, 'updating');
+        assert.deepEqual(coming.names, ['app', 'data', 'update']);
+        assert.match(coming.rows[2], /being written \| 640 KiB$/);
+        isToScale(coming.bar, division, coming.names);
+        const part = await page.evaluate(() => parseFloat(document.getElementById('fill').style.width));
+        assert.ok(part > 25 && part <= 95, `${part} % of the update are drawn as written`);
+        await shot(page, '20-elastic-updating');
+
+        await sees(page, 'state', /^2\.0\.0 is on trial/);
+        const trial = await drawn(page);
+        assert.deepEqual(trial.names, ['before', 'data', 'app']);
+        assert.deepEqual(trial.bar.map(b => b.cls.trim()), ['', 'data', 'trial']);
+        assert.match(trial.rows[0], /^before \| 1\.0\.0 \| starts at the next restart \| 192 KiB$/);
+        isToScale(trial.bar, (await d.status()).division, trial.names);
+        await shot(page, '21-elastic-on-trial');
+        await page.click('#confirm');
+        await sees(page, 'state', /confirmed$/);
+        const settled = await drawn(page);
+        assert.deepEqual(settled.rows, ['data | – | for files | 3392 KiB', 'app | 2.0.0 | running, confirmed | 640 KiB']);
+        assert.equal(await page.isVisible('#back'), false, 'there is nothing to go back to');
+        assert.deepEqual(await page.evaluate(() => parts), ['app data', 'app data update', 'before data app', 'data app']);
+    },
+
+    async 'overlapping slots: what nobody uses is shown, dark and at phone width too'(_, d) {
+        const small = await open(d);
+        await update(small, image('2.1.0', { size: 600000 }));
+        await sees(small, 'note', /^Now running 2\.1\.0, confirmed\.$/);
+        await update(small, image('2.2.0', { size: 60000 }));
+        await sees(small, 'note', /^Now running 2\.2\.0, confirmed\.$/);
+        const size = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+        const phone = await open(d, { ...size, colorScheme: 'dark' }), { division } = await d.status();
+        const { bar, rows, names } = await drawn(phone);
+        assert.deepEqual(names, ['data', 'app', 'free']);
+        assert.match(rows[2], new RegExp(`unused \\| ${division.free / 1024} KiB$`));
+        isToScale(bar, division, names);
+        assert.equal(await phone.evaluate(() => document.documentElement.scrollWidth), 390);
+        await shot(phone, '22-elastic-phone-dark');
+    },
+
+    async 'overlapping slots: an update that was cut is shown as begun'(_, d) {
+        const page = await open(d);
+        await watch(page);
+        await update(page, image('2.3.0', { size: 600000 }));
+        await page.waitForFunction(() => seen.values.length >= 3);
+        await d.off('SIGKILL');
+        await d.on();
+        await sees(page, 'note', /The running firmware was not touched\.$/);
+        const { names, rows } = await drawn(page);
+        assert.ok(names.includes('update'));
+        assert.match(rows[names.indexOf('update')], /begun, not finished/);
+    },
+
     async 'no script error, and nothing asked of any other host'() {
         assert.deepEqual(errors, []);
         assert.deepEqual(strangers, []);
@@ -346,13 +459,16 @@ const cases = {
 
 // ---- the run
 
-const device = new Device('device');
+const device = new Device('device', 'two_ota'), ELASTIC = path.join(DIR, 'elastic.table');
+execFileSync(OTTER, ['table', 'plan', '--flash', '4M', '--app', '400K', '--grow', '300K', '-o', ELASTIC], { stdio: 'ignore' });
+const elastic = new Device('elastic', ELASTIC);
 let failed = 0, number = 0;
 
 const comment = words => words.replaceAll(/^/gm, '# ');
 
 async function cleanUp() {
-    if (device.child && device.child.exitCode === null && device.child.signalCode === null) await device.off();
+    for (const d of [device, elastic])
+        if (d.child && d.child.exitCode === null && d.child.signalCode === null) await d.off();
     if (browser) await browser.close();
     fs.rmSync(DIR, { recursive: true, force: true, maxRetries: 3 });
 }
@@ -364,14 +480,16 @@ try {
     fs.writeFileSync(path.join(DIR, 'scenario.json'), JSON.stringify(SCENARIO));
     browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
     await device.on();
+    await elastic.on();
     console.log('TAP version 13\n1..' + Object.keys(cases).length);
     for (const [name, run] of Object.entries(cases)) {
         const start = Date.now();
         let fault = null;
-        await run(device).catch(e => { fault = e; });
+        await run(device, elastic).catch(e => { fault = e; });
         for (const c of browser.contexts()) await c.close();
         console.log(`${fault ? 'not ok' : 'ok'} ${++number} - ${name} # ${Date.now() - start} ms`);
-        if (fault) console.log(comment(fault.stack + '\n\nThe device\'s last words:\n' + device.log.slice(-1500)));
+        if (fault) console.log(comment(fault.stack + '\n\nThe devices\' last words:\n' +
+            device.log.slice(-1500) + elastic.log.slice(-1500)));
         failed += fault ? 1 : 0;
     }
 } finally {

@@ -46,9 +46,10 @@ test("README's blocks run", async () => {
     try {
         const blocks = [...read('README.md').matchAll(/^```sh run\n([\s\S]*?)^```/gm)].map((m) => m[1]);
         assert.ok(blocks.length >= 3);
-        const script = `set -eum; trap 'kill %1 2>/dev/null || true' EXIT\n${blocks.join('\n')}`.replaceAll('8033', await freePort());
+        const script = `set -eum; trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n${blocks.join('\n')}`.replaceAll('8033', await freePort());
         const out = execFileSync('bash', ['-c', script], { cwd: root, env: { ...process.env, T }, encoding: 'utf8' });
         assert.match(out, /1\.0\.0 \(ota_0\) -> 1\.1\.0 \(ota_1\): confirmed/);
+        assert.match(out, /1\.0\.0 \(ota_0\) -> 1\.1\.0 \(ota_\d+\): confirmed[^]*division +settled.*[^]*\|=+#+\|/);
         assert.match(out, /boots: +app0 at 0x10000, version 1\.0\.0/);
         assert.match(out, /"name":"log\.txt"/);
         assert.match(out, /listening on http/);

@@ -275,14 +275,38 @@ describe('flash info and erase', () => {
         assert.match(text, /next update +to app1, at most 1900544 bytes/);
     });
 
+    const heights = 'ota_0,app,ota_0,0x10000,-4M\nota_1,app,ota_1,1M,-4M\nota_2,app,ota_2,2M,-4M\n';
+    const settings = 'nvs,data,nvs,0xb000,16K\n', otadata = 'otadata,data,ota,0x9000,8K\n';
+
     test('overlapping slots: the next image must leave the running one whole', () => {
-        const pool = file('pool.csv', 'otadata,data,ota,0x9000,8K\nota_0,app,ota_0,0x10000,-4M\nota_1,app,ota_1,1M,-4M\n' +
-            'ota_2,app,ota_2,2M,-4M\n');
+        const pool = file('pool.csv', otadata + settings + heights);
         flash(['--table', pool, '--app', image('esp32s3')], { status: 3 });
         flash(['--table', pool, '--app', image('esp32s3'), '--overlapping-slots']);
         assert.deepEqual(info().next_update, { slot: 'ota_1', max_size: 3 << 20 });
         flash(['--table', pool, '--part', 'ota_2=' + image('esp32s3'), '--overlapping-slots']);
         assert.deepEqual(info().next_update, { slot: 'ota_0', max_size: (2 << 20) - 0x10000 });
+        assert.deepEqual(info().division.app, { offset: 2 << 20, size: 65536 });
+    });
+
+    test('overlapping slots: why there is no next update, or no division', () => {
+        // an update is recorded in the settings
+        flash(['--table', file('pool.csv', otadata + heights), '--app', image('esp32s3'), '--overlapping-slots']);
+        assert.equal(info().next_update, null);
+        assert.equal(info().division.state, 'settled');
+        assert.match(otter(['flash', 'info', FLASH]).text, /^next update +none is possible: .*settings/mi);
+        // a factory app is no part of the pool
+        const factory = otadata + settings + 'factory,app,factory,0x10000,0xf0000\n' + heights.replace('0x10000', '2M');
+        flash(['--table', file('pool.csv', factory), '--app', image('esp32s3'), '--overlapping-slots']);
+        assert.deepEqual(info().division, { state: 'unknown', pool: { offset: 1 << 20, size: 3 << 20 }, app: null,
+            update: null, data: null, free: 3 << 20, largest: 0 });
+        assert.equal(info().next_update, null);
+        // nothing starts
+        flash(['--table', file('pool.csv', otadata + settings + heights), '--overlapping-slots']);
+        assert.deepEqual([info().boots, info().next_update, info().division], [null, null, null]);
+        // slots are apart
+        flash(['--table', 'two_ota_usr', '--app', image('esp32s3')]);
+        assert.equal(info().division, null);
+        assert.doesNotMatch(otter(['flash', 'info', FLASH]).text, /division/);
     });
 
     test('erase: a partition, all, or nothing', () => {

@@ -19,9 +19,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     is_text(s.slot, sizeof s.slot);
     is_text(s.state, sizeof s.state);
     is_text(s.target, sizeof s.target);
+    is_text(s.next, sizeof s.next);
     is_text(s.update, sizeof s.update);
     is_text(s.resume_sha256, sizeof s.resume_sha256);
-    HOLDS(s.boot_id >= 0 && s.target_size >= 0 && s.resume_from >= 0 && s.resume_from < 1e15);
+    HOLDS(s.boot_id >= 0 && s.room >= 0 && s.resume_from >= 0 && s.resume_from < 1e15);
     struct push_refusal r;
     push_refusal_read(&r, (const char *)data, size);
     is_text(r.name, sizeof r.name);
