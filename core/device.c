@@ -41,7 +41,7 @@ static enum otter_err leave_unswitched(struct otter_device *d)
     enum otter_err e = retried ? mend_given_up(d, d->record.slot) : OTTER_OK;
     if (e) return e;
     otter_record_clear(d);
-    if (retried) otter_record_why(d, "power was lost at each start");
+    if (retried) otter_record_why(d, "power failed at each start");
     return OTTER_OK;
 }
 

@@ -207,6 +207,8 @@ static void divide(struct otter_device *d, struct otter_division *out)
 static void division(struct otter_device *d, struct otter_division *out)
 {
     divide(d, out);
+    bool two_images = out->state == OTTER_DIVISION_UPDATING || out->state == OTTER_DIVISION_PENDING;
+    if (d->data.waiting && !two_images) out->state = OTTER_DIVISION_WAITING;
     out->largest = largest(d);
 }
 

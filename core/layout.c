@@ -61,6 +61,7 @@ void otter_division(struct otter_device *d, struct otter_division *out)
 
 const char *otter_division_name(enum otter_division_state state)
 {
-    static const char *const names[] = {"fixed", "settled", "updating", "pending", "went_back", "fallback", "unknown"};
+    static const char *const names[] = {"fixed",     "settled",  "updating",         "pending",
+                                        "went_back", "fallback", "waiting_for_data", "unknown"};
     return names[state];
 }

@@ -217,7 +217,8 @@ static enum otter_err put(struct otter_session *s, const uint8_t *p, size_t n)
 /* More bytes than were announced, or than the slot holds? */
 static enum otter_err check_room(const struct otter_session *s, size_t n)
 {
-    if (s->offer.size && n > s->offer.size - s->received) return OTTER_SIZE;
+    uint32_t most = s->offer.size ? s->offer.size : s->offer.size_at_most;
+    if (most && n > most - s->received) return OTTER_SIZE;
     return n > otter_slots_get(s->device, s->slot)->size - s->received ? OTTER_TOO_BIG : OTTER_OK;
 }
 

@@ -7,11 +7,26 @@
 #include <string.h>
 #include <strings.h>
 
+#include "doors/push_data.h"
 #include "doors/push_files.h"
 #include "doors/push_json.h"
 #include "doors/words.h"
 
-enum action { PAGE, INFO, STATUS, EVENTS, UPLOAD, UPDATE, CONFIRM, ROLLBACK, RESTART, FILES, FILE_OF_NAME, NOTHING };
+enum action {
+    PAGE,
+    INFO,
+    STATUS,
+    EVENTS,
+    UPLOAD,
+    UPDATE,
+    CONFIRM,
+    ROLLBACK,
+    RESTART,
+    FILES,
+    FILE_OF_NAME,
+    DATA,
+    NOTHING
+};
 
 static const struct route {
     const char *path;
@@ -30,6 +45,7 @@ static const struct route {
     {"/api/v1/restart", RESTART, false, true, false, false},
     {"/api/v1/files/", FILES, true, false, false, true},
     {"/api/v1/files/", FILE_OF_NAME, true, true, true, true}, /* and something behind it */
+    {"/api/v1/data", DATA, false, true, true, true},
     {NULL, NOTHING, true, true, true, true},
 };
 
@@ -203,16 +219,16 @@ static int hex_digit(char c)
 }
 
 /* False if text is there but is not 64 hex digits. */
-static bool read_sha256(const char *text, struct otter_offer *offer)
+static bool read_sha256(const char *text, uint8_t out[32], bool *there)
 {
+    *there = text != NULL;
     if (!text) return true;
     if (strlen(text) != 64) return false;
     for (unsigned i = 0; i < 64; i++) {
         int digit = hex_digit(text[i]);
         if (digit < 0) return false;
-        offer->sha256[i / 2] = (uint8_t)(offer->sha256[i / 2] << 4 | digit);
+        out[i / 2] = (uint8_t)(out[i / 2] << 4 | digit);
     }
-    offer->has_sha256 = true;
     return true;
 }
 
@@ -228,9 +244,9 @@ static bool read_number(const char **p, char end, uint32_t *out)
     return true;
 }
 
-/* "bytes FIRST-LAST/SIZE": the rest of a file whose beginning the device has. It is the whole rest, and says of which
- * file. */
-static bool read_range(const char *text, const struct otter_http_head *h, struct otter_offer *offer)
+/* "bytes FIRST-LAST/SIZE": the rest of a file whose beginning the device has. It is the whole rest. Without it *first
+ * and *size stay. */
+static bool read_range(const char *text, const struct otter_http_head *h, uint32_t *first_byte, uint32_t *file_size)
 {
     uint32_t first, last, size;
     if (!text) return true;
@@ -238,11 +254,23 @@ static bool read_range(const char *text, const struct otter_http_head *h, struct
     text += 6;
     if (!read_number(&text, '-', &first) || !read_number(&text, '/', &last) || !read_number(&text, '\0', &size))
         return false;
-    if (first > last || last + 1u != size || !offer->has_sha256) return false;
+    if (first > last || last + 1u != size) return false;
     if (h->has_length && h->length != size - first) return false;
-    offer->offset = first;
-    offer->size = size;
+    *first_byte = first;
+    *file_size = size;
     return true;
+}
+
+/* The data image that follows: size and SHA-256, both or neither; where slots are fixed there is no place for one. */
+static bool read_data_offer(const struct otter_push *p, const struct otter_http_head *h, struct otter_offer *offer)
+{
+    const char *size = header(h, "X-Data-Size"), *loss = header(h, "X-Data-Loss");
+    bool has_sha256;
+    offer->data_may_go = loss && strcmp(loss, "accepted") == 0;
+    if (loss && !offer->data_may_go) return false;
+    if (!read_sha256(header(h, "X-Data-SHA256"), offer->data_sha256, &has_sha256)) return false;
+    if (!size) return !has_sha256;
+    return has_sha256 && read_number(&size, '\0', &offer->data_size) && offer->data_size && p->device->ports.layout;
 }
 
 static enum otter_err file_bytes(void *ctx, const uint8_t *data, size_t n);
@@ -258,8 +286,12 @@ static enum otter_err begin_upload(struct otter_push *p, struct otter_exchange *
     if (!x->form && h->has_length && h->length > UINT32_MAX) return OTTER_TOO_BIG;
     if (!x->form && h->has_length && h->length == 0) return OTTER_EMPTY;
     if (h->has_length) *(x->form ? &offer.size_at_most : &offer.size) = (uint32_t)h->length;
-    if (!read_sha256(header(h, "X-Firmware-SHA256"), &offer)) return OTTER_ARG;
-    if (!x->form && !read_range(header(h, "Content-Range"), h, &offer)) return OTTER_RANGE;
+    if (!read_sha256(header(h, "X-Firmware-SHA256"), offer.sha256, &offer.has_sha256)) return OTTER_ARG;
+    const char *range = x->form ? NULL : header(h, "Content-Range");
+    /* The rest of which file? */
+    if (range && !offer.has_sha256) return OTTER_RANGE;
+    if (!read_range(range, h, &offer.offset, &offer.size)) return OTTER_RANGE;
+    if (!read_data_offer(p, h, &offer)) return OTTER_ARG;
     /* Asked here, so that the status goes on to tell of the one that came first. */
     if (p->device->session || p->device->switched) return OTTER_BUSY;
     p->tried = true;
@@ -278,6 +310,19 @@ static enum otter_push_next refuse(struct otter_exchange *x, const struct otter_
     if (body_comes(h) && !has_word(header(h, "Expect"), "100-continue")) return OTTER_PUSH_BODY;
     reply_error(x, err);
     return OTTER_PUSH_REPLY;
+}
+
+/* ---- the data image ---- */
+
+static enum otter_err begin_data(struct otter_exchange *x, const struct otter_http_head *h)
+{
+    uint32_t first = 0, size = (uint32_t)h->length;
+    if (method_is(h, "DELETE")) return OTTER_OK;
+    x->data = true;
+    if (!h->has_length) return OTTER_LENGTH_REQUIRED;
+    if (h->length > UINT32_MAX) return OTTER_SIZE;
+    if (!read_range(header(h, "Content-Range"), h, &first, &size)) return OTTER_RANGE;
+    return otter_push_data_begin(x, first, size);
 }
 
 /* ---- files ---- */
@@ -335,6 +380,7 @@ static void act(struct otter_exchange *x)
     case RESTART: restart(x); break;
     case FILES:
     case FILE_OF_NAME: reply_files(x); break;
+    case DATA: reply_done(x, otter_data_forgo(p->device)); break;
     case EVENTS:
     case UPLOAD:
     case UPDATE:
@@ -345,6 +391,7 @@ static void act(struct otter_exchange *x)
 static const char *allowed(const struct route *r)
 {
     if (r->action == FILE_OF_NAME) return "GET, HEAD, POST, PUT, DELETE";
+    if (r->action == DATA) return "POST, PUT, DELETE";
     if (r->get) return r->del ? "GET, HEAD, DELETE" : "GET, HEAD";
     return r->put ? "POST, PUT" : "POST";
 }
@@ -360,6 +407,7 @@ enum otter_push_next otter_push_head(struct otter_push *p, struct otter_exchange
     if (e == OTTER_METHOD) x->allow = allowed(&routes[x->route]);
     enum action action = routes[x->route].action;
     if (!e && (action == UPLOAD || action == UPDATE)) e = begin_upload(p, x, head);
+    if (!e && action == DATA) e = begin_data(x, head);
     if (!e) e = find_file(x, head);
     if (e) return refuse(x, head, e);
     if (action == EVENTS) {
@@ -367,7 +415,7 @@ enum otter_push_next otter_push_head(struct otter_push *p, struct otter_exchange
         return OTTER_PUSH_STREAM;
     }
     /* What a request without use for a body sends along is read and forgotten. */
-    return x->upload || x->store || body_comes(head) ? OTTER_PUSH_BODY : (act(x), OTTER_PUSH_REPLY);
+    return x->upload || x->store || x->data || body_comes(head) ? OTTER_PUSH_BODY : (act(x), OTTER_PUSH_REPLY);
 }
 
 /* ---- the body ---- */
@@ -400,10 +448,14 @@ static void check_owner(struct otter_exchange *x)
 
 bool otter_push_body(struct otter_exchange *x, const void *data, size_t n)
 {
-    if (x->err || !(x->upload || x->store)) return drain(x, n);
+    if (x->err || !(x->upload || x->store || x->data)) return drain(x, n);
     x->drain_since = now(x->push);
     check_owner(x);
     if (x->err) return true;
+    if (x->data) {
+        otter_push_data_bytes(x, data, n);
+        return true;
+    }
     if (x->store) {
         x->err = otter_push_files_bytes(x, data, n);
         if (x->err) otter_push_files_end(x, x->err);
@@ -436,9 +488,20 @@ static enum otter_err end_upload(struct otter_exchange *x)
     return OTTER_OK;
 }
 
+static enum otter_err end_data(struct otter_exchange *x)
+{
+    enum otter_err e = otter_push_data_end(x);
+    if (e == OTTER_AGAIN) return e;
+    otter_push_data_done(x);
+    reply_done(x, e);
+    if (!e) x->result = "restored";
+    return OTTER_OK;
+}
+
 enum otter_err otter_push_end(struct otter_exchange *x)
 {
     check_owner(x);
+    if (x->data && x->push->data_owner == x) return end_data(x);
     if (x->upload && x->push->owner == x) return end_upload(x);
     if (x->store)
         end_store(x);
@@ -456,6 +519,7 @@ void otter_push_done(struct otter_exchange *x)
         x->push->owner = NULL;
     }
     if (x->push) otter_push_files_end(x, OTTER_ABORTED);
+    otter_push_data_done(x);
     free(x->owned);
     x->owned = NULL;
 }

@@ -12,6 +12,7 @@
 #include "doors/access.h"
 #include "doors/files.h"
 #include "doors/multipart.h"
+#include "otter/data.h"
 #include "otter/otter.h"
 
 enum {
@@ -35,6 +36,8 @@ struct otter_push {
     struct otter_exchange *owner;  /* whose upload it is */
     bool tried;                    /* a session has been begun since start */
     struct otter_exchange *storer; /* who stores a file */
+    struct otter_data_session data;
+    struct otter_exchange *data_owner; /* whose data image it is */
 };
 
 /* A request's head, as the port's server has it; strings live as long as the head call. */
@@ -59,6 +62,7 @@ struct otter_exchange {
     struct otter_push *push;
     unsigned route;                 /* index of the route, for the door itself */
     bool upload, form, json;        /* an upload is taken; it is a form; errors are wanted as JSON */
+    bool data;                      /* a data image is taken */
     bool store, removes;            /* a file is taken; a file, or all, are to go */
     char name[OTTER_FILE_NAME + 1]; /* of the file; empty: all */
     uint64_t length;                /* of the file that is taken; 0: not known */

@@ -152,6 +152,22 @@ static void add_region(cJSON *o, const char *name, const struct otter_slot *regi
     cJSON_AddNumberToObject(r, "size", region->size);
 }
 
+/* null unless one is waited for. */
+static void add_data_image(cJSON *o, struct otter_device *d)
+{
+    struct otter_data_wait wait;
+    char hex[65];
+    if (!otter_data_waits(d, &wait)) {
+        cJSON_AddNullToObject(o, "data_image");
+        return;
+    }
+    cJSON *image = cJSON_AddObjectToObject(o, "data_image");
+    for (unsigned i = 0; i < sizeof wait.sha256; i++) snprintf(hex + 2 * i, 3, "%02x", wait.sha256[i]);
+    cJSON_AddNumberToObject(image, "size", wait.size);
+    cJSON_AddStringToObject(image, "sha256", hex);
+    cJSON_AddNumberToObject(image, "wanted", wait.wanted);
+}
+
 /* null where slots are fixed. */
 static cJSON *division_json(struct otter_device *d)
 {
@@ -166,6 +182,7 @@ static cJSON *division_json(struct otter_device *d)
     add_region(division, "data", &now.data);
     cJSON_AddNumberToObject(division, "free", now.pool.size - now.app.size - now.update.size - now.data.size);
     cJSON_AddNumberToObject(division, "largest", now.largest);
+    add_data_image(division, d);
     return division;
 }
 

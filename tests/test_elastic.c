@@ -199,6 +199,12 @@ static void a_bound_serves_where_the_size_is_not_known(void **state)
     assert_int_equal(e, OTTER_OK);
     start();
     assert_true(runs(&image[1]));
+    /* Beyond it nothing may come: what lies there may run. */
+    device(false);
+    offer.size_at_most = 50 * K;
+    assert_int_equal(otter_begin(&world.session, &world.device, &offer), OTTER_OK);
+    assert_int_equal(otter_feed(&world.session, image[1].bytes, 50 * K), OTTER_OK);
+    assert_int_equal(otter_feed(&world.session, image[1].bytes + 50 * K, 1), OTTER_SIZE);
 }
 
 /* ---- ways back ---- */

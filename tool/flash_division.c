@@ -79,6 +79,7 @@ static const char *state_words(enum otter_division_state state)
     case OTTER_DIVISION_PENDING: return "the app runs on trial, and the image before is still there";
     case OTTER_DIVISION_WENT_BACK: return "the firmware before runs again";
     case OTTER_DIVISION_FALLBACK: return "otadata names another slot; the boot loader has searched";
+    case OTTER_DIVISION_WAITING: return "the app that runs; the data region waits for its image";
     case OTTER_DIVISION_UNKNOWN: return "no image of the pool runs, or otadata cannot be read; nothing is data's";
     }
     return "slots are as the table has them";

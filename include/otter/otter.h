@@ -282,6 +282,7 @@ enum otter_division_state {
     OTTER_DIVISION_PENDING,   /* it runs on trial, and the one before is still there */
     OTTER_DIVISION_WENT_BACK, /* as settled: the firmware before runs again */
     OTTER_DIVISION_FALLBACK,  /* as settled: the boot loader has searched, otadata names another slot */
+    OTTER_DIVISION_WAITING,   /* as settled, and the data region waits for its image */
     OTTER_DIVISION_UNKNOWN    /* no ota slot runs, or otadata could not be read: no data region */
 };
 
@@ -297,7 +298,7 @@ struct otter_division {
 };
 /* The division in force. Reads flash. */
 void otter_division(struct otter_device *d, struct otter_division *out);
-/* "fixed", "settled", "updating", "pending", "went_back", "fallback", "unknown". */
+/* "fixed", "settled", "updating", "pending", "went_back", "fallback", "waiting_for_data", "unknown". */
 const char *otter_division_name(enum otter_division_state state);
 
 /* "factory", "test", "ota_0" ...; "none". buf takes at least 8 bytes; returns buf. */

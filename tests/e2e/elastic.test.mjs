@@ -20,7 +20,7 @@ assert.equal(planned.code, 0, planned.err);
 const POOL = 0x10000, END = 0x400000, FIT = 5 * BLOCK, TOP = END - FIT;
 const pool = { offset: POOL, size: END - POOL }, span = (from, to) => ({ offset: from, size: to - from });
 const LOW = span(POOL, POOL + FIT), HIGH = span(TOP, END), BETWEEN = span(POOL + FIT, TOP);
-const division = (state, app, update, data, free = 0) => ({ state, pool, app, update, data, free });
+const division = (state, app, update, data, free = 0) => ({ state, pool, app, update, data, free, data_image: null });
 
 const image = (version, size = APP, seed = Number(version.replaceAll('.', ''))) => bench.image(version, { size, seed });
 const v10 = await image('1.0.0'), v11 = await image('1.1.0'), v12 = await image('1.2.0');
@@ -241,5 +241,107 @@ describe('power, and the flash of a device that is off', { concurrency: 2 }, () 
         assert.match(out, /^ += +data +0x00060000 +3473408 +3392 KiB$/m);
         assert.match(out, /^ +\. +free +0 +0 KiB$/m);
         assert.match(out, new RegExp(`^ +0x00010000 \\|\\+{5}={53}#{5}\\| 0x00400000$`, 'm'));
+    });
+});
+
+// ---- files, and the data image that follows an app
+
+const PUT_DATA = '/api/v1/data', FILES = '/api/v1/files/';
+const store = (d, name, text) => d.curl(FILES + name, '-X', 'PUT', '--data-binary', text);
+
+// What somebody's device keeps beside an app in the highest slot: as a data image.
+async function dataImage() {
+    const d = await device({ scenario: HEALTHY });
+    assert.equal((await d.upload(v11)).status, 200);
+    await d.runs('1.1.0');
+    assert.equal((await store(d, 'hello.txt', 'kept')).status, 200);
+    const { data } = (await d.status()).division;
+    await d.stop();
+    return bench.file(d.bytes().subarray(data.offset, data.offset + data.size));
+}
+
+const announce = file => ['-H', `X-Data-Size: ${fs.statSync(file).size}`, '-H', `X-Data-SHA256: ${sha256(fs.readFileSync(file))}`];
+const send = (d, file, ...rest) => d.curl(PUT_DATA, '-X', 'PUT', '--data-binary', '@' + file, ...rest);
+
+async function waiting(data) {
+    const d = await device({ scenario: HEALTHY });
+    assert.equal((await d.upload(v11, ...announce(data))).status, 200);
+    await d.runs('1.1.0');
+    const { state, data_image } = (await d.status()).division;
+    assert.equal(state, 'waiting_for_data');
+    assert.deepEqual(data_image, { size: fs.statSync(data).size, sha256: sha256(fs.readFileSync(data)), wanted: 0 });
+    return d;
+}
+
+async function restored(d) {
+    const { state, data_image } = (await d.status()).division;
+    assert.deepEqual([state, data_image], ['settled', null]);
+    assert.equal((await d.curl(FILES + 'hello.txt')).body, 'kept');
+}
+
+describe('data follows the app', { concurrency: 2 }, () => {
+    test('delivered after the confirmation', async () => {
+        const data = await dataImage(), d = await waiting(data);
+        assert.equal((await d.curl(FILES + 'hello.txt')).status, 409, 'the region is nobody\'s');
+        const reply = await send(d, data);
+        assert.equal(reply.status, 200, reply.body);
+        assert.equal(reply.headers['otter-result'], 'restored');
+        await restored(d);
+        await d.stop();
+        await d.start();
+        await restored(d);
+    });
+
+    test('goes on where it was cut', async () => {
+        const data = await dataImage(), bytes = fs.readFileSync(data), d = await waiting(data), raw = d.raw();
+        await raw.write(head('PUT', PUT_DATA, { 'Content-Length': bytes.length }));
+        await raw.write(bytes.subarray(0, bytes.length / 2 | 0));
+        await d.seen('half of the data image', s => s.division.data_image.wanted >= bytes.length / 4);
+        await d.stop();
+        await d.start();
+        const { wanted } = (await d.status()).division.data_image;
+        assert.ok(wanted > 0 && wanted % BLOCK === 0 && wanted < bytes.length);
+        const rest = bench.file(bytes.subarray(wanted));
+        refused(await send(d, data), 409, 'wrong_offset');
+        const reply = await send(d, rest, '-H', `Content-Range: bytes ${wanted}-${bytes.length - 1}/${bytes.length}`);
+        assert.equal(reply.status, 200, reply.body);
+        await restored(d);
+    });
+
+    test('another image, or none', async () => {
+        const data = await dataImage(), bytes = fs.readFileSync(data), d = await waiting(data);
+        bytes[70000] ^= 1;
+        refused(await send(d, bench.file(bytes)), 523, 'wrong_digest');
+        refused(await send(d, bench.file(bytes.subarray(1))), 522, 'wrong_size');
+        refused(await d.curl(PUT_DATA, '-X', 'PUT', '-T', '-', { input: 'chunks' }), 411, 'length_required');
+        refused(await d.curl(PUT_DATA), 405, 'method_not_allowed');
+        assert.equal((await send(d, data)).status, 200);
+        await restored(d);
+        refused(await send(d, data), 409, 'bad_state');
+        const other = await waiting(data);
+        assert.equal((await other.curl(PUT_DATA, '-X', 'DELETE')).status, 200);
+        assert.equal((await other.status()).division.state, 'settled');
+        assert.deepEqual(JSON.parse((await other.curl(FILES)).body).files, []);
+        refused(await other.curl(PUT_DATA, '-X', 'DELETE'), 409, 'bad_state');
+    });
+
+    test('files go only with consent', async () => {
+        const d = await device({ scenario: HEALTHY });
+        assert.equal((await store(d, 'a.txt', 'precious')).status, 200);
+        await untouched(d, async () => refused(await d.upload(v11), 409, 'data_would_be_lost', /save them, and agree/));
+        assert.equal((await d.curl(FILES + 'a.txt')).body, 'precious');
+        assert.equal((await d.upload(v11, '-H', 'X-Data-Loss: accepted')).status, 200);
+        await d.runs('1.1.0');
+        assert.deepEqual(JSON.parse((await d.curl(FILES)).body).files, []);
+    });
+
+    test('announcements that say nothing', async () => {
+        const d = await device({ scenario: HEALTHY }), fixed = await bench.device({ image: v10, scenario: HEALTHY });
+        const digest = `X-Data-SHA256: ${'0'.repeat(64)}`, size = 'X-Data-Size: 1000';
+        for (const bad of [[digest], [size], [size, 'X-Data-SHA256: 12'], ['X-Data-Size: -1', digest], ['X-Data-Size: 0', digest],
+            ['X-Data-Loss: perhaps']])
+            refused(await d.upload(v11, ...bad.flatMap(h => ['-H', h])), 400, 'bad_argument');
+        refused(await fixed.upload(v11, '-H', size, '-H', digest), 400, 'bad_argument');
+        refused(await d.upload(v11, '-H', 'X-Data-Size: 4000000', '-H', digest), 413, 'data_too_big');
     });
 });
