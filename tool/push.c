@@ -2,19 +2,16 @@
  * has confirmed itself. A program of its own because of the network libraries. */
 #define _GNU_SOURCE
 #include <cjson/cJSON.h>
-#include <curl/curl.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "doors/words.h"
-#include "format/image.h"
 #include "tool/json.h"
-#include "tool/push_status.h"
+#include "tool/push.h"
 #include "tool/tool.h"
 
 static const char help_text[] =
@@ -22,6 +19,10 @@ static const char help_text[] =
     "Uploads an app image to the device at URL (http://ADDRESS[:PORT]) and waits until the new version runs and has\n"
     "confirmed itself. The image is judged before the device is asked.\n"
     "\n"
+    "  --data FILE            deliver this data image too, once the new version has confirmed itself (elastic "
+    "devices); said\n"
+    "                         again after a cut it goes on\n"
+    "  --accept-data-loss     the files beside the app may be lost\n"
     "  --user NAME:PASSWORD   log in with this (or from the environment: OTTER_USER)\n"
     "  --token TOKEN          or with this bearer token (or from the environment: OTTER_TOKEN)\n"
     "  --timeout SECONDS      wait at most so long for the restart and the confirmation [60]\n"
@@ -33,40 +34,13 @@ static const char help_text[] =
     "back,\n"
     "6 no connection.\n";
 
-enum {
-    IMAGE_MAX = 32 * 1024 * 1024,
-    CONNECT_S = 10,
-    POLL_MS = 250,
-    REPLY_MAX = 1 << 20,
-    BAR = 32,
-    RETRIES = 5,
-    BROKEN = -1
-};
-
-struct push {
-    const char *image_path, *url, *user, *token;
-    uint64_t timeout_s;
-    bool no_wait, json, quiet, bar;
-    uint8_t *image;
-    size_t size;
-    struct otter_image_check check;
-    char sha256[65];
-    bool came_back;            /* it has restarted since the update */
-    size_t from;               /* first byte to send: the device has what is before */
-    struct push_status before; /* the device before the update */
-    struct push_status now;    /* and when it was last seen */
-};
-
-struct text {
-    char *data;
-    size_t size;
-};
+enum { IMAGE_MAX = 32 * 1024 * 1024, REPLY_MAX = 1 << 20, BAR = 32 };
 
 /* ---- one request ---- */
 
-static size_t keep_text(char *data, size_t size, size_t n, void *ctx)
+size_t push_keep_text(char *data, size_t size, size_t n, void *ctx)
 {
-    struct text *t = ctx;
+    struct push_text *t = ctx;
     if (t->size + n * size > REPLY_MAX) return 0;
     char *more = realloc(t->data, t->size + n * size + 1);
     if (!more) return 0;
@@ -77,7 +51,7 @@ static size_t keep_text(char *data, size_t size, size_t n, void *ctx)
     return n * size;
 }
 
-static CURL *request(const struct push *p, const char *path, size_t (*sink)(char *, size_t, size_t, void *), void *ctx)
+CURL *push_request(const struct push *p, const char *path, size_t (*sink)(char *, size_t, size_t, void *), void *ctx)
 {
     char url[1024], bearer[256];
     CURL *c = curl_easy_init();
@@ -85,7 +59,7 @@ static CURL *request(const struct push *p, const char *path, size_t (*sink)(char
     snprintf(url, sizeof url, "%s%s", p->url, path);
     curl_easy_setopt(c, CURLOPT_URL, url);
     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
+    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)PUSH_CONNECT_S);
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, sink);
     curl_easy_setopt(c, CURLOPT_WRITEDATA, ctx);
@@ -106,13 +80,13 @@ static long status_of(CURL *c)
 }
 
 /* p->now: what the device says. *status: HTTP status, 0 without an answer. False if it said nothing of use. */
-static bool get_status(struct push *p, long *status)
+bool push_get_status(struct push *p, long *status)
 {
-    struct text reply = {0};
-    CURL *c = request(p, "/api/v1/firmware/status", keep_text, &reply);
+    struct push_text reply = {0};
+    CURL *c = push_request(p, "/api/v1/firmware/status", push_keep_text, &reply);
     *status = 0;
     if (!c) return false;
-    curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)CONNECT_S);
+    curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)PUSH_CONNECT_S);
     CURLcode code = curl_easy_perform(c);
     if (code == CURLE_OK) *status = status_of(c);
     curl_easy_cleanup(c);
@@ -152,6 +126,11 @@ static int judge_device(const struct push *p)
     if (d->room > 0 && d->room < (double)p->size)
         return tool_fail(OTTER_TOO_BIG, "%s has %zu bytes, the device at %s takes at most %.0f (too_big)",
                          p->image_path, p->size, p->url, d->room);
+    if (p->data && !d->elastic)
+        return tool_fail(OTTER_NO_FILES,
+                         "the slots of the device at %s are fixed: there is no room that a data image "
+                         "could go to",
+                         p->url);
     return 0;
 }
 
@@ -175,7 +154,7 @@ static void find_resume(struct push *p)
 static int meet_device(struct push *p)
 {
     long http;
-    if (!get_status(p, &http)) return no_answer(p, http);
+    if (!push_get_status(p, &http)) return no_answer(p, http);
     p->before = p->now;
     find_resume(p);
     return judge_device(p);
@@ -185,7 +164,7 @@ static int meet_device(struct push *p)
 
 struct upload {
     struct push *push;
-    struct text reply;
+    struct push_text reply;
     char result[32]; /* Otter-Result */
     char line[512];  /* of the event stream */
     size_t line_size;
@@ -194,7 +173,7 @@ struct upload {
     struct timespec start;
 };
 
-static double seconds_since(const struct timespec *start)
+double push_seconds_since(const struct timespec *start)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -204,7 +183,7 @@ static double seconds_since(const struct timespec *start)
 static void show_bar(const struct upload *u, const char *what)
 {
     if (!u->push->bar) return;
-    double part = u->in_flash / (double)u->push->size, seconds = seconds_since(&u->start);
+    double part = u->in_flash / (double)u->push->size, seconds = push_seconds_since(&u->start);
     int full = (int)(part * BAR);
     fprintf(stderr, "\r%-9s [%.*s%*s] %3.0f %%  %.0f of %.0f KiB in flash, %.0f KiB/s ", what, full,
             "################################", BAR - full, "", part * 100, u->in_flash / 1024,
@@ -238,7 +217,7 @@ static size_t take_events(char *data, size_t size, size_t n, void *ctx)
 static size_t take_upload_reply(char *data, size_t size, size_t n, void *ctx)
 {
     struct upload *u = ctx;
-    return keep_text(data, size, n, &u->reply);
+    return push_keep_text(data, size, n, &u->reply);
 }
 
 static size_t take_header(char *data, size_t size, size_t n, void *ctx)
@@ -251,11 +230,20 @@ static size_t take_header(char *data, size_t size, size_t n, void *ctx)
     return size * n;
 }
 
+static void add_data_headers(const struct push *p, struct curl_slist **headers)
+{
+    char line[96];
+    snprintf(line, sizeof line, "X-Data-Size: %zu", p->data_size);
+    *headers = curl_slist_append(*headers, line);
+    snprintf(line, sizeof line, "X-Data-SHA256: %s", p->data_sha256);
+    *headers = curl_slist_append(*headers, line);
+}
+
 static CURL *start_upload(struct upload *u, struct curl_slist **headers)
 {
     char digest[96], range[80];
     const struct push *p = u->push;
-    CURL *c = request(u->push, "/api/v1/firmware/upload", take_upload_reply, u);
+    CURL *c = push_request(u->push, "/api/v1/firmware/upload", take_upload_reply, u);
     if (!c) return NULL;
     snprintf(digest, sizeof digest, "X-Firmware-SHA256: %s", u->push->sha256);
     *headers = curl_slist_append(NULL, digest);
@@ -263,6 +251,8 @@ static CURL *start_upload(struct upload *u, struct curl_slist **headers)
     *headers = curl_slist_append(*headers, "Content-Type: application/octet-stream");
     snprintf(range, sizeof range, "Content-Range: bytes %zu-%zu/%zu", p->from, p->size - 1, p->size);
     if (p->from) *headers = curl_slist_append(*headers, range);
+    if (p->data) add_data_headers(p, headers);
+    if (p->data_loss) *headers = curl_slist_append(*headers, "X-Data-Loss: accepted");
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, *headers);
     curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(p->size - p->from));
     curl_easy_setopt(c, CURLOPT_POSTFIELDS, p->image + p->from);
@@ -297,11 +287,10 @@ static enum otter_err err_named(const char *name, long http)
     return http == 401 ? OTTER_UNAUTHORIZED : OTTER_RECEIVE;
 }
 
-/* A refusal in the device's words. */
-static int upload_refused(const struct push *p, const struct upload *u, long http)
+int push_refused(const struct push *p, const struct push_text *reply, long http)
 {
     struct push_refusal r;
-    push_refusal_read(&r, u->reply.data, u->reply.size);
+    push_refusal_read(&r, reply->data, reply->size);
     return tool_fail(err_named(r.name, http), "%s refuses (HTTP %ld): %s (%s)", p->url, http,
                      r.message[0] ? r.message : "no reason given", r.name[0] ? r.name : "unknown");
 }
@@ -311,9 +300,9 @@ static int upload_outcome(struct push *p, struct upload *u, CURLcode code, long 
     if (p->bar) fputc('\n', stderr);
     if (code) {
         fprintf(stderr, "otter: %s: %s\n", p->url, curl_easy_strerror(code));
-        return BROKEN;
+        return PUSH_BROKEN;
     }
-    return http == 200 ? 0 : upload_refused(p, u, http);
+    return http == 200 ? 0 : push_refused(p, &u->reply, http);
 }
 
 static int upload(struct push *p, bool *current)
@@ -321,7 +310,7 @@ static int upload(struct push *p, bool *current)
     struct upload u = {.push = p};
     struct curl_slist *headers = NULL;
     CURLM *multi = curl_multi_init();
-    CURL *up = start_upload(&u, &headers), *events = request(p, "/api/v1/firmware/events", take_events, &u);
+    CURL *up = start_upload(&u, &headers), *events = push_request(p, "/api/v1/firmware/events", take_events, &u);
     if (!multi || !up || !events) return tool_fail(OTTER_ARG, "out of memory");
     clock_gettime(CLOCK_MONOTONIC, &u.start);
     curl_multi_add_handle(multi, events);
@@ -344,9 +333,9 @@ static int upload(struct push *p, bool *current)
 
 /* ---- after a broken connection ---- */
 
-static void pause_ms(long ms)
+void push_pause(void)
 {
-    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+    struct timespec t = {PUSH_POLL_MS / 1000, PUSH_POLL_MS % 1000 * 1000000};
     nanosleep(&t, NULL);
 }
 
@@ -363,7 +352,7 @@ static enum again look_again(struct push *p)
 {
     long http;
     const struct push_status *d = &p->now;
-    if (!get_status(p, &http)) return GONE;
+    if (!push_get_status(p, &http)) return GONE;
     if (strcmp(d->update, "receiving") == 0 || strcmp(d->update, "verifying") == 0) return BUSY;
     if (strcmp(d->update, "done") == 0 || has_moved(p)) return FINISHED;
     p->before.boot_id = d->boot_id;
@@ -376,8 +365,8 @@ static enum again wait_for_device(struct push *p)
     struct timespec start;
     enum again found = GONE;
     clock_gettime(CLOCK_MONOTONIC, &start);
-    while ((found == GONE || found == BUSY) && seconds_since(&start) < (double)p->timeout_s) {
-        pause_ms(POLL_MS);
+    while ((found == GONE || found == BUSY) && push_seconds_since(&start) < (double)p->timeout_s) {
+        push_pause();
         found = look_again(p);
     }
     return found;
@@ -387,14 +376,14 @@ static enum again wait_for_device(struct push *p)
 static int upload_all(struct push *p, bool *current)
 {
     int status = upload(p, current);
-    for (int i = 0; status == BROKEN && i < RETRIES; i++) {
+    for (int i = 0; status == PUSH_BROKEN && i < PUSH_RETRIES; i++) {
         enum again found = wait_for_device(p);
         if (found == FINISHED) return 0;
         if (found != GO_ON) break;
         fprintf(stderr, "otter: going on at byte %zu of %zu\n", p->from, p->size);
         status = upload(p, current);
     }
-    return status == BROKEN
+    return status == PUSH_BROKEN
                ? tool_fail(OTTER_RECEIVE, "%s: the connection broke and the update could not go on (receive_failed)",
                            p->url)
                : status;
@@ -408,7 +397,7 @@ static enum outcome look(struct push *p)
 {
     long http;
     const struct push_status *d = &p->now;
-    if (!get_status(p, &http) || d->boot_id == p->before.boot_id) return WAITING;
+    if (!push_get_status(p, &http) || d->boot_id == p->before.boot_id) return WAITING;
     p->came_back = true;
     if (!has_moved(p)) return WENT_BACK;
     if (strcmp(d->state, "valid") == 0) return CONFIRMED;
@@ -421,8 +410,8 @@ static enum outcome wait_for_restart(struct push *p)
     enum outcome outcome = WAITING;
     clock_gettime(CLOCK_MONOTONIC, &start);
     if (p->bar) fputs("Waiting for the new version to run and confirm ...\n", stderr);
-    while (outcome == WAITING && seconds_since(&start) < (double)p->timeout_s) {
-        pause_ms(POLL_MS);
+    while (outcome == WAITING && push_seconds_since(&start) < (double)p->timeout_s) {
+        push_pause();
         outcome = look(p);
     }
     return outcome;
@@ -441,6 +430,7 @@ static void print_outcome(const struct push *p, const char *result, const char *
     cJSON_AddStringToObject(o, "version", version);
     cJSON_AddStringToObject(o, "slot", slot);
     cJSON_AddStringToObject(o, "sha256", p->sha256);
+    if (p->data) cJSON_AddBoolToObject(o, "data_restored", !push_data_wanted(p));
     tool_print_json(o);
 }
 
@@ -450,6 +440,8 @@ static int conclude(struct push *p)
     const char *version = p->check.facts.desc.version;
     unsigned long long timeout_s = p->timeout_s;
     if (outcome == CONFIRMED) {
+        int status = p->data ? push_data_deliver(p) : 0;
+        if (status) return status;
         const char *result = p->before.rollback ? "confirmed" : "runs (this boot loader cannot roll back)";
         print_outcome(p, result, p->now.version, p->now.slot);
         return 0;
@@ -470,16 +462,28 @@ static int conclude(struct push *p)
 static int leave(struct push *p)
 {
     long http;
-    if (p->before.elastic) get_status(p, &http);
+    if (p->before.elastic) push_get_status(p, &http);
     print_outcome(p, "switched", p->check.facts.desc.version, p->before.elastic ? p->now.next : p->before.target);
     return 0;
+}
+
+static bool runs_it(const struct push *p) { return strcmp(p->now.version, p->check.facts.desc.version) == 0; }
+
+/* An earlier push was cut when only the data image was still to come. */
+static int finish_data(struct push *p)
+{
+    int status = push_data_deliver(p);
+    if (!status) print_outcome(p, "already_current", p->now.version, p->now.slot);
+    return status;
 }
 
 static int push(struct push *p)
 {
     bool current = false;
     int status = judge_image(p);
+    if (!status && p->data_path) status = push_data_read(p);
     if (!status) status = meet_device(p);
+    if (!status && p->data && push_data_wanted(p) && runs_it(p)) return finish_data(p);
     if (!status) status = upload_all(p, &current);
     if (status) return status;
     if (current) return print_outcome(p, "already_current", p->before.version, p->before.slot), 0;
@@ -489,7 +493,7 @@ static int push(struct push *p)
 
 /* ---- command line ---- */
 
-enum { OPT_USER = 1, OPT_TOKEN, OPT_TIMEOUT, OPT_NO_WAIT, OPT_JSON, OPT_QUIET, OPT_HELP };
+enum { OPT_USER = 1, OPT_TOKEN, OPT_TIMEOUT, OPT_NO_WAIT, OPT_JSON, OPT_QUIET, OPT_DATA, OPT_DATA_LOSS, OPT_HELP };
 
 static int take_option(struct push *p, int option, const char *value)
 {
@@ -503,6 +507,8 @@ static int take_option(struct push *p, int option, const char *value)
     case OPT_NO_WAIT: p->no_wait = true; return 0;
     case OPT_JSON: p->json = true; return 0;
     case OPT_QUIET: p->quiet = true; return 0;
+    case OPT_DATA: p->data_path = value; return 0;
+    case OPT_DATA_LOSS: p->data_loss = true; return 0;
     default: return tool_usage_error("push", "the command line is wrong");
     }
 }
@@ -511,6 +517,7 @@ static int read_options(struct push *p, int argc, char **argv)
 {
     static const struct option options[] = {{"user", 1, 0, OPT_USER},       {"token", 1, 0, OPT_TOKEN},
                                             {"timeout", 1, 0, OPT_TIMEOUT}, {"no-wait", 0, 0, OPT_NO_WAIT},
+                                            {"data", 1, 0, OPT_DATA},       {"accept-data-loss", 0, 0, OPT_DATA_LOSS},
                                             {"json", 0, 0, OPT_JSON},       {"quiet", 0, 0, OPT_QUIET},
                                             {"help", 0, 0, OPT_HELP},       {0, 0, 0, 0}};
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
@@ -522,6 +529,8 @@ static int read_options(struct push *p, int argc, char **argv)
         if (status) return status;
     }
     if (argc - optind != 2) return tool_usage_error("push", "it takes an IMAGE and a URL");
+    if (p->data_path && p->no_wait)
+        return tool_usage_error("push", "--data comes after the confirmation, so there is no --no-wait with it");
     p->image_path = argv[optind];
     p->url = argv[optind + 1];
     return 0;
@@ -551,6 +560,7 @@ int main(int argc, char **argv)
     curl_global_init(CURL_GLOBAL_DEFAULT);
     status = push(&p);
     free(p.image);
+    free(p.data);
     curl_global_cleanup();
     return status;
 }

@@ -42,6 +42,9 @@ static void read_division(struct push_status *s, const cJSON *division)
 {
     s->elastic = cJSON_IsObject(division);
     if (s->elastic) s->room = number_in(division, "largest");
+    const cJSON *data = cJSON_GetObjectItemCaseSensitive(division, "data_image");
+    copy_string(data, "sha256", s->data_sha256, sizeof s->data_sha256);
+    s->data_from = number_in(data, "wanted");
 }
 
 static bool read_status(struct push_status *s, const cJSON *json)

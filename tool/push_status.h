@@ -16,7 +16,9 @@ struct push_status {
     char next[8];                         /* another slot than the running one that starts next, or empty */
     char update[16];                      /* the update's state */
     char resume_sha256[65];
-    double resume_from; /* 0: nothing to go on with */
+    double resume_from;   /* 0: nothing to go on with */
+    char data_sha256[65]; /* of the data image that is waited for; empty: none is */
+    double data_from;     /* its next byte */
 };
 
 /* False if text is no status. */

@@ -344,4 +344,43 @@ describe('data follows the app', { concurrency: 2 }, () => {
         refused(await fixed.upload(v11, '-H', size, '-H', digest), 400, 'bad_argument');
         refused(await d.upload(v11, '-H', 'X-Data-Size: 4000000', '-H', digest), 413, 'data_too_big');
     });
+
+    test('otter push delivers both', async () => {
+        const data = await dataImage(), d = await device({ scenario: HEALTHY });
+        const r = await otter(['push', v11, d.url, '--data', data, '--json'], { ms: 60000 }), o = JSON.parse(r.out);
+        assert.equal(r.code, 0, r.err);
+        assert.deepEqual([o.result, o.version, o.data_restored], ['confirmed', '1.1.0', true]);
+        await restored(d);
+    });
+
+    test('otter push, said again, goes on with the data alone', async () => {
+        const data = await dataImage(), bytes = fs.readFileSync(data), d = await waiting(data), raw = d.raw();
+        await raw.write(head('PUT', PUT_DATA, { 'Content-Length': bytes.length }));
+        await raw.write(bytes.subarray(0, bytes.length / 2 | 0));
+        await d.seen('half of the data image', s => s.division.data_image.wanted >= bytes.length / 4);
+        raw.destroy?.();
+        await d.stop();
+        await d.start();
+        const { boot_id } = await d.status();
+        const r = await otter(['push', v11, d.url, '--data', data, '--json'], { ms: 60000 }), o = JSON.parse(r.out);
+        assert.equal(r.code, 0, r.err);
+        assert.deepEqual([o.result, o.data_restored], ['already_current', true]);
+        assert.equal((await d.status()).boot_id, boot_id, 'the app was not sent again');
+        await restored(d);
+    });
+
+    test('otter push and files in the way', async () => {
+        const d = await device({ scenario: HEALTHY }), fixed = await bench.device({ image: v10, scenario: HEALTHY });
+        assert.equal((await store(d, 'a.txt', 'precious')).status, 200);
+        const stays = await otter(['push', v11, d.url, '--quiet']);
+        assert.equal(stays.code, 4);
+        assert.match(stays.err, /data_would_be_lost/);
+        const goes = await otter(['push', v11, d.url, '--quiet', '--accept-data-loss'], { ms: 60000 });
+        assert.equal(goes.code, 0, goes.err);
+        const no = await otter(['push', v11, fixed.url, '--data', v10]);
+        assert.equal(no.code, 4);
+        assert.match(no.err, /fixed: there is no room that a data image could go to/);
+        assert.equal((await otter(['push', v11, d.url, '--data', v10, '--no-wait'])).code, 2);
+        assert.equal((await otter(['push', v11, d.url, '--data', '/no/such.file'])).code, 2);
+    });
 });
