@@ -83,6 +83,7 @@ static const char *against(const struct otter_device *d, const struct target *t,
                            const struct otter_migration *m)
 {
     const struct otter_slot *runs = otter_slots_get(d, d->running);
+    if (d->ports.layout) return "the slots are elastic already";
     if (d->running < 0) return "the firmware does not run from an ota slot; update it first";
     if (t->slots.factory.size) return "the new table has a factory app";
     if (!same(&t->slots.otadata, &d->slots.otadata)) return "the new table has otadata at another place";

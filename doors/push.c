@@ -10,6 +10,7 @@
 #include "doors/push_data.h"
 #include "doors/push_files.h"
 #include "doors/push_json.h"
+#include "doors/push_migrate.h"
 #include "doors/words.h"
 
 enum action {
@@ -25,6 +26,7 @@ enum action {
     FILES,
     FILE_OF_NAME,
     DATA,
+    MIGRATE,
     NOTHING
 };
 
@@ -46,6 +48,7 @@ static const struct route {
     {"/api/v1/files/", FILES, true, false, false, true},
     {"/api/v1/files/", FILE_OF_NAME, true, true, true, true}, /* and something behind it */
     {"/api/v1/data", DATA, false, true, true, true},
+    {"/api/v1/table/migrate", MIGRATE, false, true, false, false},
     {NULL, NOTHING, true, true, true, true},
 };
 
@@ -117,6 +120,8 @@ static void reply_error(struct otter_exchange *x, enum otter_err err)
         otter_words_session(s, words, sizeof words);
     else
         otter_push_files_words(x, err, words, sizeof words);
+    size_t n = strlen(words);
+    if (x->why) snprintf(words + n, sizeof words - n, " Here: %s.", x->why);
     x->result = otter_err_name(err);
     if (x->json) {
         reply_json(x, status, otter_push_json_error(err, words));
@@ -381,6 +386,7 @@ static void act(struct otter_exchange *x)
     case FILES:
     case FILE_OF_NAME: reply_files(x); break;
     case DATA: reply_done(x, otter_data_forgo(p->device)); break;
+    case MIGRATE:
     case EVENTS:
     case UPLOAD:
     case UPDATE:
@@ -408,6 +414,7 @@ enum otter_push_next otter_push_head(struct otter_push *p, struct otter_exchange
     enum action action = routes[x->route].action;
     if (!e && (action == UPLOAD || action == UPDATE)) e = begin_upload(p, x, head);
     if (!e && action == DATA) e = begin_data(x, head);
+    if (!e && action == MIGRATE) e = otter_push_migrate_begin(x, head);
     if (!e) e = find_file(x, head);
     if (e) return refuse(x, head, e);
     if (action == EVENTS) {
@@ -415,7 +422,8 @@ enum otter_push_next otter_push_head(struct otter_push *p, struct otter_exchange
         return OTTER_PUSH_STREAM;
     }
     /* What a request without use for a body sends along is read and forgotten. */
-    return x->upload || x->store || x->data || body_comes(head) ? OTTER_PUSH_BODY : (act(x), OTTER_PUSH_REPLY);
+    return x->upload || x->store || x->data || x->migrates || body_comes(head) ? OTTER_PUSH_BODY
+                                                                               : (act(x), OTTER_PUSH_REPLY);
 }
 
 /* ---- the body ---- */
@@ -448,10 +456,14 @@ static void check_owner(struct otter_exchange *x)
 
 bool otter_push_body(struct otter_exchange *x, const void *data, size_t n)
 {
-    if (x->err || !(x->upload || x->store || x->data)) return drain(x, n);
+    if (x->err || !(x->upload || x->store || x->data || x->migrates)) return drain(x, n);
     x->drain_since = now(x->push);
     check_owner(x);
     if (x->err) return true;
+    if (x->migrates) {
+        otter_push_migrate_bytes(x, data, n);
+        return true;
+    }
     if (x->data) {
         otter_push_data_bytes(x, data, n);
         return true;
@@ -498,9 +510,23 @@ static enum otter_err end_data(struct otter_exchange *x)
     return OTTER_OK;
 }
 
+static void end_migration(struct otter_exchange *x)
+{
+    const char *why = NULL;
+    enum otter_err e = x->err ? x->err : otter_push_migrate_end(x, &why);
+    otter_push_data_done(x);
+    x->why = why;
+    reply_done(x, e);
+    if (!e) restart_soon(x->push);
+}
+
 enum otter_err otter_push_end(struct otter_exchange *x)
 {
     check_owner(x);
+    if (x->migrates && x->push->data_owner == x) {
+        end_migration(x);
+        return OTTER_OK;
+    }
     if (x->data && x->push->data_owner == x) return end_data(x);
     if (x->upload && x->push->owner == x) return end_upload(x);
     if (x->store)

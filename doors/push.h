@@ -63,6 +63,8 @@ struct otter_exchange {
     unsigned route;                 /* index of the route, for the door itself */
     bool upload, form, json;        /* an upload is taken; it is a form; errors are wanted as JSON */
     bool data;                      /* a data image is taken */
+    bool migrates, accepts_window;  /* a partition table is taken */
+    const char *why;                /* what stands against it: static text, or NULL */
     bool store, removes;            /* a file is taken; a file, or all, are to go */
     char name[OTTER_FILE_NAME + 1]; /* of the file; empty: all */
     uint64_t length;                /* of the file that is taken; 0: not known */

@@ -34,6 +34,6 @@ void otter_push_data_done(struct otter_exchange *x)
 {
     struct otter_push *p = x->push;
     if (!p || p->data_owner != x) return;
-    otter_data_abort(&p->data);
+    if (x->data) otter_data_abort(&p->data);
     p->data_owner = NULL;
 }

@@ -84,6 +84,10 @@
       "The application does not let go of the data region now; try again later.")                                      \
     X(MIGRATION, -104, "cannot_migrate", 409, 4, "The device cannot go over to this partition table.")                 \
     X(DATA_TOO_BIG, -105, "data_too_big", 413, 4, "The data image does not fit beside this firmware.")                 \
+    X(WINDOW, -106, "window_not_accepted", 409, 4,                                                                     \
+      "The partition table's sector would be rewritten, and a loss of power meanwhile costs the device until a cable " \
+      "mends "                                                                                                         \
+      "it; accept that window first.")                                                                                 \
     X(UNAUTHORIZED, -70, "unauthorized", 401, 4, "Bad credentials")                                                    \
     X(FOREIGN_ORIGIN, -71, "foreign_origin", 403, 4, "The request was made by another site's page.")                   \
     X(FOREIGN_HOST, -72, "foreign_host", 403, 4,                                                                       \

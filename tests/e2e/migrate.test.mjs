@@ -102,3 +102,44 @@ test('what cannot go over is said', async () => {
     assert.match(large.out, /warning: .*3000 KiB cannot be followed by its like: at most by one of \d+ KiB/);
     assert.match((await otter(['table', 'migrate', '--help'])).out, /^Usage: otter table migrate FLASH\.bin/);
 });
+
+// ---- by the device itself
+
+const HEALTHY = { '*': { behaviour: 'healthy', confirm_after_ms: 0 } };
+const MIGRATE = '/api/v1/table/migrate', YES = ['-H', 'X-Accept-Window: yes'];
+const post = (d, file, ...rest) => d.curl(MIGRATE, '--data-binary', '@' + file, ...rest);
+
+function refused(reply, status, name, words = /./) {
+    assert.equal(reply.status, status, reply.body);
+    assert.equal(reply.headers['otter-result'], name, reply.body);
+    assert.match(reply.body, words);
+}
+
+test('a device goes over, if the window is accepted', async () => {
+    const d = await bench.device({ image: APP, scenario: HEALTHY }), table = bench.file('', '.table');
+    await d.stop();
+    assert.equal((await otter(['table', 'migrate', d.flash, '-o', table])).code, 4);
+    await d.start();
+    const before = d.bytes(), { boot_id, running } = await d.status();
+    refused(await post(d, table), 409, 'window_not_accepted', /loss of power meanwhile costs the device/);
+    refused(await post(d, table, '-H', 'X-Accept-Window: perhaps'), 409, 'window_not_accepted');
+    const wrong = Buffer.from(fs.readFileSync(table));
+    wrong[40] ^= 1;
+    refused(await post(d, bench.file(wrong), ...YES), 521, 'table_bad_md5');
+    refused(await post(d, bench.file(Buffer.alloc(5000)), ...YES), 522, 'wrong_size');
+    refused(await d.curl(MIGRATE, '-X', 'POST', ...YES), 411, 'length_required');
+    refused(await d.curl(MIGRATE, '-X', 'GET'), 405, 'method_not_allowed');
+    refused(await post(d, table, ...YES, '-H', 'Origin: http://elsewhere.example'), 403, 'foreign_origin');
+    const other = bench.file('', '.table');
+    assert.equal((await otter(['table', 'build', '--preset', 'two_ota', '-o', other])).code, 0);
+    refused(await post(d, other, ...YES), 409, 'cannot_migrate', /Here: the new table has a factory app\./);
+    assert.deepEqual(d.bytes(), before, 'nothing was touched');
+    const reply = await post(d, table, ...YES);
+    assert.equal(reply.status, 200, reply.body);
+    const s = await d.seen('the device as an elastic one', now => now.boot_id !== boot_id);
+    assert.equal(s.division.state, 'settled');
+    assert.equal(s.running.offset, running.offset);
+    const next = await bench.image('1.1.0', { size: 700000 });
+    assert.equal((await otter(['push', next, d.url, '--quiet'], { ms: 60000 })).code, 0);
+    refused(await post(d, table, ...YES), 409, 'cannot_migrate', /Here: the slots are elastic already\./);
+});
