@@ -210,6 +210,7 @@ static void division(struct otter_device *d, struct otter_division *out)
     bool two_images = out->state == OTTER_DIVISION_UPDATING || out->state == OTTER_DIVISION_PENDING;
     if (d->data.waiting && !two_images) out->state = OTTER_DIVISION_WAITING;
     out->largest = largest(d);
+    out->costs_files = data_in_the_way(d, &(struct otter_offer){0});
 }
 
 /* ---- data gives way, and gets its region back ---- */

@@ -182,6 +182,7 @@ static cJSON *division_json(struct otter_device *d)
     add_region(division, "data", &now.data);
     cJSON_AddNumberToObject(division, "free", now.pool.size - now.app.size - now.update.size - now.data.size);
     cJSON_AddNumberToObject(division, "largest", now.largest);
+    cJSON_AddBoolToObject(division, "costs_files", now.costs_files);
     add_data_image(division, d);
     return division;
 }

@@ -295,6 +295,7 @@ struct otter_division {
     struct otter_slot data;
     uint32_t largest; /* image that there is room for now, in whole blocks; in namespace "otter", u32 "data_min" is what
                          data keeps while two images are there */
+    bool costs_files; /* an update would be refused now, unless it is agreed that the files in data be lost */
 };
 /* The division in force. Reads flash. */
 void otter_division(struct otter_device *d, struct otter_division *out);

@@ -451,6 +451,22 @@ const cases = {
         assert.match(rows[names.indexOf('update')], /begun, not finished/);
     },
 
+    async 'overlapping slots: files go only if that is agreed to'(_, d) {
+        const page = await open(d);
+        assert.equal(await page.isVisible('#loss'), false);
+        const stored = await fetch(d.url + '/api/v1/files/kept.txt', { method: 'PUT', body: 'precious' });
+        assert.equal(stored.status, 200);
+        await page.reload();
+        await page.waitForSelector('#loss', { state: 'visible' });
+        await update(page, image('2.4.0', { size: 60000 }));
+        await sees(page, 'note', /would cost the files.*The running firmware was not touched\.$/);
+        assert.equal((await d.status()).running.version, '2.2.0');
+        await page.check('#agree');
+        await page.click('#go');
+        await sees(page, 'note', /^Now running 2\.4\.0, confirmed\.$/);
+        await shot(page, '23-elastic-files');
+    },
+
     async 'no script error, and nothing asked of any other host'() {
         assert.deepEqual(errors, []);
         assert.deepEqual(strangers, []);

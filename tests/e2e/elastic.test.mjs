@@ -20,7 +20,7 @@ assert.equal(planned.code, 0, planned.err);
 const POOL = 0x10000, END = 0x400000, FIT = 5 * BLOCK, TOP = END - FIT;
 const pool = { offset: POOL, size: END - POOL }, span = (from, to) => ({ offset: from, size: to - from });
 const LOW = span(POOL, POOL + FIT), HIGH = span(TOP, END), BETWEEN = span(POOL + FIT, TOP);
-const division = (state, app, update, data, free = 0) => ({ state, pool, app, update, data, free, data_image: null });
+const division = (state, app, update, data, free = 0) => ({ state, pool, app, update, data, free, costs_files: false, data_image: null });
 
 const image = (version, size = APP, seed = Number(version.replaceAll('.', ''))) => bench.image(version, { size, seed });
 const v10 = await image('1.0.0'), v11 = await image('1.1.0'), v12 = await image('1.2.0');
@@ -327,7 +327,9 @@ describe('data follows the app', { concurrency: 2 }, () => {
 
     test('files go only with consent', async () => {
         const d = await device({ scenario: HEALTHY });
+        assert.equal((await d.status()).division.costs_files, false, 'there are none');
         assert.equal((await store(d, 'a.txt', 'precious')).status, 200);
+        assert.equal((await d.status()).division.costs_files, true);
         await untouched(d, async () => refused(await d.upload(v11), 409, 'data_would_be_lost', /save them, and agree/));
         assert.equal((await d.curl(FILES + 'a.txt')).body, 'precious');
         assert.equal((await d.upload(v11, '-H', 'X-Data-Loss: accepted')).status, 200);
@@ -382,5 +384,21 @@ describe('data follows the app', { concurrency: 2 }, () => {
         assert.match(no.err, /fixed: there is no room that a data image could go to/);
         assert.equal((await otter(['push', v11, d.url, '--data', v10, '--no-wait'])).code, 2);
         assert.equal((await otter(['push', v11, d.url, '--data', '/no/such.file'])).code, 2);
+    });
+
+    test('files made on trial stay where the region just grows at its end', async () => {
+        const d = await device({ scenario: { ...HEALTHY, '1.2.0': { behaviour: 'never_confirms' } } });
+        assert.equal((await d.upload(v11)).status, 200);
+        await d.runs('1.1.0');
+        assert.equal((await d.upload(v12)).status, 200);
+        await d.runs('1.2.0', 'pending_verify');
+        assert.equal((await said(d)).state, 'pending');
+        assert.equal((await store(d, 'trial.txt', 'made on trial')).status, 200);
+        assert.equal((await d.curl(CONFIRM, '-X', 'POST')).status, 200);
+        assert.deepEqual(await said(d), { ...division('settled', LOW, null, span(POOL + FIT, END)), costs_files: true });
+        assert.equal((await d.curl(FILES + 'trial.txt')).body, 'made on trial');
+        await d.stop();
+        await d.start();
+        assert.equal((await d.curl(FILES + 'trial.txt')).body, 'made on trial');
     });
 });
