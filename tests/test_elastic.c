@@ -133,6 +133,71 @@ static void twenty_updates(void **state)
     assert_int_equal(world.nor.watch.erases + world.nor.watch.writes, 0);
 }
 
+/* A switch that a cut has undone is made again at the next start. */
+static void restart(void)
+{
+    start();
+    if (world.device.switched) start();
+}
+
+static uint32_t next_random(uint32_t *seed) { return *seed = *seed * 1664525 + 1013904223; }
+
+static void plan_cut(uint32_t *seed, unsigned operations)
+{
+    uint32_t at = next_random(seed) / 65536 % operations + 1, tear = next_random(seed) / 65536 % SIM_TEARS;
+    sim_nor_power_on(&world.nor);
+    world.nor.cut =
+        (struct sim_cut){.at = at, .tear = (enum sim_tear)tear, .arg = next_random(seed) >> 20, .seed = *seed};
+}
+
+/* Power goes somewhere in the upload, and again somewhere in the confirmation. */
+static unsigned cuts;
+
+static void cut_update_to(const struct fixture_image *i, uint32_t *seed)
+{
+    plan_cut(seed, 1000);
+    push(i);
+    cuts += world.nor.dead;
+    restart();
+    if (!runs(i)) {
+        assert_int_equal(push(i), OTTER_OK);
+        restart();
+    }
+    assert_true(runs(i));
+    plan_cut(seed, 40);
+    otter_confirm(&world.device);
+    cuts += world.nor.dead;
+    restart();
+    if (runs(i))
+        assert_int_equal(otter_confirm(&world.device), OTTER_OK);
+    else
+        update_to(i);
+}
+
+static void twenty_updates_each_cut_twice(void **state)
+{
+    (void)state;
+    for (uint32_t seed = 1; seed <= 10; seed++) {
+        uint32_t random = seed;
+        device(true);
+        for (unsigned n = 0; n < 20; n++) {
+            const struct fixture_image *next = &image[next_random(&random) / 65536 % 4];
+            if (runs(next)) continue;
+            cut_update_to(next, &random);
+            start();
+            files.may_go = false;
+            start();
+            if (keeper.broken) fail_msg("seed %u, update %u: %s", seed, n, keeper.broken);
+            assert_true(runs(next));
+            struct otter_division d = now();
+            assert_int_equal(d.state, OTTER_DIVISION_SETTLED);
+            assert_true(files.whole && files.region.size == d.data.size);
+        }
+        assert_int_equal(world.nor.watch.erases + world.nor.watch.writes, 0);
+    }
+    assert_true(cuts > 150);
+}
+
 /* ---- refused by the numbers, before anything is erased ---- */
 
 static void refused(uint32_t size, enum otter_err expected)
@@ -537,6 +602,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_app_just_fits_and_data_has_the_rest),
         cmocka_unit_test(twenty_updates),
+        cmocka_unit_test(twenty_updates_each_cut_twice),
         cmocka_unit_test(sizes_are_judged_first),
         cmocka_unit_test(what_elastic_needs),
         cmocka_unit_test(a_bound_serves_where_the_size_is_not_known),
