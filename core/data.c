@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "core/flash.h"
+#include "core/setting.h"
 #include "format/bytes.h"
 
-static const char ns[] = "otter";
 /* The image that a running update announced; the one that is waited for; how much of that is in flash. */
 static const char next_key[] = "data_next", image_key[] = "data_image", done_key[] = "data_done";
 
@@ -15,23 +15,11 @@ enum { SHAPE = 8, IMAGE = 36, VERIFY_STEP = OTTER_BLOCK };
 
 /* ---- in the settings ---- */
 
+/* Exactly so many bytes. */
 static bool get(struct otter_device *d, const char *key, enum otter_setting kind, void *out, size_t size)
 {
-    const struct otter_settings *s = d->ports.settings;
-    size_t got = size;
-    return s && s->get(s->ctx, ns, key, kind, out, &got) == 0 && got == size;
-}
-
-static bool set(struct otter_device *d, const char *key, enum otter_setting kind, const void *data, size_t size)
-{
-    const struct otter_settings *s = d->ports.settings;
-    return s && s->set(s->ctx, ns, key, kind, data, size) == 0;
-}
-
-static bool drop(struct otter_device *d, const char *key)
-{
-    const struct otter_settings *s = d->ports.settings;
-    return s && s->erase(s->ctx, ns, key) == 0;
+    size_t got;
+    return otter_setting_get(d, key, kind, out, size, &got) && got == size;
 }
 
 struct otter_slot otter_data_shape(struct otter_device *d)
@@ -44,27 +32,27 @@ struct otter_slot otter_data_shape(struct otter_device *d)
 bool otter_data_set_shape(struct otter_device *d, const struct otter_slot *shape)
 {
     uint8_t raw[SHAPE];
-    if (!shape) return drop(d, "data");
+    if (!shape) return otter_setting_drop(d, "data");
     otter_put32(raw, shape->offset);
     otter_put32(raw + 4, shape->size);
-    return set(d, "data", OTTER_SETTING_BLOB, raw, sizeof raw);
+    return otter_setting_set(d, "data", OTTER_SETTING_BLOB, raw, sizeof raw);
 }
 
 bool otter_data_announce(struct otter_device *d, const struct otter_offer *offer)
 {
     uint8_t raw[IMAGE];
-    if (!drop(d, image_key) || !drop(d, next_key)) return false;
+    if (!otter_setting_drop(d, image_key) || !otter_setting_drop(d, next_key)) return false;
     if (!offer->data_size) return true;
     otter_put32(raw, offer->data_size);
     memcpy(raw + 4, offer->data_sha256, 32);
-    return set(d, next_key, OTTER_SETTING_BLOB, raw, sizeof raw);
+    return otter_setting_set(d, next_key, OTTER_SETTING_BLOB, raw, sizeof raw);
 }
 
 bool otter_data_expect(struct otter_device *d)
 {
     uint8_t raw[IMAGE];
     if (!get(d, next_key, OTTER_SETTING_BLOB, raw, sizeof raw)) return true;
-    return drop(d, done_key) && set(d, image_key, OTTER_SETTING_BLOB, raw, sizeof raw);
+    return otter_setting_drop(d, done_key) && otter_setting_set(d, image_key, OTTER_SETTING_BLOB, raw, sizeof raw);
 }
 
 /* The next one is what is waited for already: confirmed once, it is no update's any more. */
@@ -72,9 +60,9 @@ bool otter_data_wanted(struct otter_device *d, const struct otter_slot *region, 
 {
     uint8_t raw[IMAGE];
     if (!get(d, image_key, OTTER_SETTING_BLOB, raw, sizeof raw)) return false;
-    drop(d, next_key);
+    otter_setting_drop(d, next_key);
     if (!done && otter_get32(raw) <= region->size) return true;
-    drop(d, image_key);
+    otter_setting_drop(d, image_key);
     return false;
 }
 
@@ -95,7 +83,7 @@ enum otter_err otter_data_forgo(struct otter_device *d)
 {
     if (!d->data.waiting) return OTTER_STATE;
     if (d->session) return OTTER_BUSY;
-    if (!drop(d, image_key)) return OTTER_NEEDS_SETTINGS;
+    if (!otter_setting_drop(d, image_key)) return OTTER_NEEDS_SETTINGS;
     otter_elastic_hand_out(d, OTTER_DATA_ANEW);
     return OTTER_OK;
 }
@@ -124,7 +112,8 @@ static enum otter_err put_sector(struct otter_data_session *s)
     enum otter_err e = at % OTTER_BLOCK == 0 ? otter_flash_erase(d, off, OTTER_BLOCK) : OTTER_OK;
     if (!e) e = otter_flash_write(d, off, s->sector, s->held);
     s->held = 0;
-    if (!e && s->received % OTTER_BLOCK == 0) set(d, done_key, OTTER_SETTING_U32, &s->received, sizeof s->received);
+    if (!e && s->received % OTTER_BLOCK == 0)
+        otter_setting_set(d, done_key, OTTER_SETTING_U32, &s->received, sizeof s->received);
     return e;
 }
 
@@ -192,11 +181,11 @@ static enum otter_err judge(struct otter_data_session *s)
     d->detail = c->hash_finish(c->ctx, &s->hash, digest);
     if (d->detail) return OTTER_CRYPTO;
     if (memcmp(digest, s->wait.sha256, sizeof digest) != 0) {
-        drop(d, done_key);
+        otter_setting_drop(d, done_key);
         return OTTER_DIGEST;
     }
     if (!otter_data_set_shape(d, &s->wait.region)) return OTTER_NEEDS_SETTINGS;
-    drop(d, image_key);
+    otter_setting_drop(d, image_key);
     otter_elastic_hand_out(d, OTTER_DATA_KEPT);
     return OTTER_OK;
 }

@@ -7,11 +7,10 @@
 #include "core/flash.h"
 #include "core/layout.h"
 #include "core/record.h"
+#include "core/setting.h"
 #include "core/slots.h"
 #include "format/bytes.h"
 #include "format/signature.h"
-
-static const char ns[] = "otter";
 
 static uint32_t end_of(const struct otter_slot *s) { return s->offset + s->size; }
 
@@ -82,10 +81,9 @@ static struct otter_slot beside(const struct otter_slot *pool, const struct otte
 
 static uint32_t setting(struct otter_device *d, const char *key)
 {
-    const struct otter_settings *s = d->ports.settings;
     uint32_t value = 0;
-    size_t size = sizeof value;
-    return s && s->get(s->ctx, ns, key, OTTER_SETTING_U32, &value, &size) == 0 && size == sizeof value ? value : 0;
+    otter_setting_u32(d, key, &value);
+    return value;
 }
 
 /* Fits into the slot beside the running image, and leaves data what it is to keep between the two? */

@@ -4,32 +4,23 @@
 #include <string.h>
 
 #include "core/boot.h"
+#include "core/setting.h"
 
 /* At most so much of the time between two polls counts, so that a clock that jumps ahead, or a device that slept,
  * neither confirms firmware early nor gives it up. */
 enum { POLL_MAX_MS = 2000, TRIES = 3 };
 
-static const char ns[] = "otter";
-
 static uint32_t now(const struct otter_device *d) { return d->ports.clock->now_ms(d->ports.clock->ctx); }
-
-static void read_setting(struct otter_device *d, const char *key, uint32_t *value)
-{
-    const struct otter_settings *s = d->ports.settings;
-    uint32_t stored;
-    size_t size = sizeof stored;
-    if (s && s->get(s->ctx, ns, key, OTTER_SETTING_U32, &stored, &size) == 0 && size == sizeof stored) *value = stored;
-}
 
 /* The policy that was given, overruled by what the settings hold. */
 static struct otter_health_policy policy_in_force(struct otter_device *d)
 {
     struct otter_health_policy p = d->health.policy;
     uint32_t network = p.network, app = p.app;
-    read_setting(d, "trial_up_ms", &p.uptime_ms);
-    read_setting(d, "trial_net", &network);
-    read_setting(d, "trial_app", &app);
-    read_setting(d, "trial_end_ms", &p.deadline_ms);
+    otter_setting_u32(d, "trial_up_ms", &p.uptime_ms);
+    otter_setting_u32(d, "trial_net", &network);
+    otter_setting_u32(d, "trial_app", &app);
+    otter_setting_u32(d, "trial_end_ms", &p.deadline_ms);
     p.network = network != 0;
     p.app = app != 0;
     return p;
