@@ -298,7 +298,7 @@ describe('flash info and erase', () => {
         const factory = otadata + settings + 'factory,app,factory,0x10000,0xf0000\n' + heights.replace('0x10000', '2M');
         flash(['--table', file('pool.csv', factory), '--app', image('esp32s3'), '--overlapping-slots']);
         assert.deepEqual(info().division, { state: 'unknown', pool: { offset: 1 << 20, size: 3 << 20 }, app: null,
-            update: null, data: null, free: 3 << 20, largest: 0 });
+            update: null, data: null, free: 3 << 20, largest: 0, costs_files: false, data_image: null });
         assert.equal(info().next_update, null);
         // nothing starts
         flash(['--table', file('pool.csv', otadata + settings + heights), '--overlapping-slots']);
