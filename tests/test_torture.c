@@ -82,6 +82,32 @@ static void nearly_matching_blocks(void **state)
     assert_true(torturer.counts.cuts > 2000);
 }
 
+/* Slots that overlap, an image and a data image of more than a block each. */
+static void elastic_slots(void **state)
+{
+    (void)state;
+    static const uint32_t heights[] = {0x10000, 0x50000, 0x90000, 0xC0000, 0x100000, 0x110000, 0x120000, 0x130000};
+    enum { SLOTS = sizeof heights / sizeof heights[0], END = 0x140000 };
+    static uint8_t data[70000];
+    struct otter_partition rows[SLOTS + 2] = {{OTTER_TYPE_DATA, OTTER_DATA_NVS, 0x9000, 0x5000, 0, "nvs"},
+                                              {OTTER_TYPE_DATA, OTTER_DATA_OTADATA, 0xE000, 0x2000, 0, "otadata"}};
+    const char *what;
+    plan(80000, 1, 60);
+    for (unsigned i = 0; i < SLOTS; i++)
+        rows[i + 2] = (struct otter_partition){
+            OTTER_TYPE_APP, (uint8_t)(OTTER_APP_OTA_0 + i), heights[i], END - heights[i], 0, "slot"};
+    assert_int_equal(otter_table_write(rows, SLOTS + 2, true, &otter_crypto_openssl, table), OTTER_OK);
+    for (unsigned i = 0; i < sizeof data; i++) data[i] = (uint8_t)(i * 13 + i / 253);
+    torture.plan.table.flash_size = END;
+    torture.plan.data = data;
+    torture.plan.data_size = sizeof data;
+    assert_int_equal(sim_plan_check(&torture.plan, &what), OTTER_OK);
+    assert_true(torture.plan.elastic);
+    cut_all("elastic slots");
+    assert_true(torturer.counts.cuts > 1500 && torturer.counts.by_phase[SIM_PHASE_DATA] > 20);
+    assert_int_equal(torturer.counts.table_erases + torturer.counts.table_writes, 0);
+}
+
 static void paths_in_words(void **state)
 {
     (void)state;
@@ -128,7 +154,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_operation_of_every_flow),
                                        cmocka_unit_test(and_again_on_the_way_on),
-                                       cmocka_unit_test(nearly_matching_blocks), cmocka_unit_test(paths_in_words),
+                                       cmocka_unit_test(nearly_matching_blocks),
+                                       cmocka_unit_test(elastic_slots),
+                                       cmocka_unit_test(paths_in_words),
                                        cmocka_unit_test(plans_that_prove_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
