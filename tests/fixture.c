@@ -41,6 +41,26 @@ void fixture_start(struct sim_world *w)
     assert_int_equal(e, OTTER_OK);
 }
 
+enum otter_err fixture_feed(struct sim_world *w, struct otter_offer *offer, const struct fixture_image *image,
+                            uint32_t upto)
+{
+    offer->offset = otter_resume_offset(&w->device, offer);
+    enum otter_err e = otter_begin(&w->session, &w->device, offer);
+    for (uint32_t at = otter_want(&w->session), n; !e && at < upto; at += n) {
+        n = upto - at < OTTER_SECTOR ? upto - at : OTTER_SECTOR;
+        e = otter_feed(&w->session, image->bytes + at, n);
+    }
+    return e;
+}
+
+enum otter_err fixture_finish(struct sim_world *w)
+{
+    enum otter_err e;
+    while ((e = otter_finish(&w->session)) == OTTER_AGAIN) {
+    }
+    return e;
+}
+
 bool fixture_holds(const struct sim_world *w, uint32_t offset, const struct fixture_image *image)
 {
     return image->size <= w->nor.size - offset && memcmp(w->nor.bytes + offset, image->bytes, image->size) == 0;

@@ -37,6 +37,13 @@ void fixture_device(struct sim_world *w, uint8_t flash[FIXTURE_FLASH], bool fact
 /* Starts it, and the test fails if it does not. */
 void fixture_start(struct sim_world *w);
 
+/* Feeds the image up to a byte, from where the device wants it; offer->offset is set to that. */
+enum otter_err fixture_feed(struct sim_world *w, struct otter_offer *offer, const struct fixture_image *image,
+                            uint32_t upto);
+
+/* Steps the session to its end. */
+enum otter_err fixture_finish(struct sim_world *w);
+
 /* Is the image in that slot of the flash, byte by byte? */
 bool fixture_holds(const struct sim_world *w, uint32_t offset, const struct fixture_image *image);
 

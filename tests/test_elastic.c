@@ -258,10 +258,7 @@ static void a_bound_serves_where_the_size_is_not_known(void **state)
     assert_int_equal(otter_begin(&world.session, &world.device, &offer), OTTER_OK);
     assert_int_equal(otter_feed(&world.session, image[1].bytes, 60 * K), OTTER_OK);
     assert_int_equal(otter_feed(&world.session, image[1].bytes + 60 * K, image[1].size - 60 * K), OTTER_OK);
-    enum otter_err e;
-    while ((e = otter_finish(&world.session)) == OTTER_AGAIN) {
-    }
-    assert_int_equal(e, OTTER_OK);
+    assert_int_equal(fixture_finish(&world), OTTER_OK);
     start();
     assert_true(runs(&image[1]));
     /* Beyond it nothing may come: what lies there may run. */

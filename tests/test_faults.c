@@ -255,24 +255,9 @@ static void to_be_pushed(struct fixture_image image)
     offer.size = new_image.size;
 }
 
-static enum otter_err feed_to(uint32_t upto)
-{
-    offer.offset = otter_resume_offset(&world.device, &offer);
-    enum otter_err e = otter_begin(&world.session, &world.device, &offer);
-    for (uint32_t at = otter_want(&world.session), n; !e && at < upto; at += n) {
-        n = upto - at < OTTER_SECTOR ? upto - at : OTTER_SECTOR;
-        e = otter_feed(&world.session, new_image.bytes + at, n);
-    }
-    return e;
-}
+static enum otter_err feed_to(uint32_t upto) { return fixture_feed(&world, &offer, &new_image, upto); }
 
-static enum otter_err finish(void)
-{
-    enum otter_err e;
-    while ((e = otter_finish(&world.session)) == OTTER_AGAIN) {
-    }
-    return e;
-}
+static enum otter_err finish(void) { return fixture_finish(&world); }
 
 static void half_way(void)
 {
