@@ -110,10 +110,16 @@ static void add_went_back(cJSON *o, struct otter_device *d, const struct otter_s
     add_text_or_null(w, "why", why[0] != '\0', why);
 }
 
+static void add_sha256(cJSON *o, const uint8_t sha256[32])
+{
+    char hex[65];
+    for (unsigned i = 0; i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", sha256[i]);
+    cJSON_AddStringToObject(o, "sha256", hex);
+}
+
 /* An update that was cut, and from where it would go on. */
 static void add_resume(cJSON *o, const struct otter_device *d)
 {
-    char hex[65];
     const struct otter_record *r = &d->record;
     struct otter_offer offer = {.size = r->size, .has_sha256 = true};
     memcpy(offer.sha256, r->sha256, sizeof offer.sha256);
@@ -123,9 +129,8 @@ static void add_resume(cJSON *o, const struct otter_device *d)
         return;
     }
     cJSON *resume = cJSON_AddObjectToObject(o, "resume");
-    for (unsigned i = 0; i < sizeof r->sha256; i++) snprintf(hex + 2 * i, 3, "%02x", r->sha256[i]);
     cJSON_AddNumberToObject(resume, "size", r->size);
-    cJSON_AddStringToObject(resume, "sha256", hex);
+    add_sha256(resume, r->sha256);
     cJSON_AddNumberToObject(resume, "wanted", wanted);
 }
 
@@ -156,15 +161,13 @@ static void add_region(cJSON *o, const char *name, const struct otter_slot *regi
 static void add_data_image(cJSON *o, struct otter_device *d)
 {
     struct otter_data_wait wait;
-    char hex[65];
     if (!otter_data_waits(d, &wait)) {
         cJSON_AddNullToObject(o, "data_image");
         return;
     }
     cJSON *image = cJSON_AddObjectToObject(o, "data_image");
-    for (unsigned i = 0; i < sizeof wait.sha256; i++) snprintf(hex + 2 * i, 3, "%02x", wait.sha256[i]);
     cJSON_AddNumberToObject(image, "size", wait.size);
-    cJSON_AddStringToObject(image, "sha256", hex);
+    add_sha256(image, wait.sha256);
     cJSON_AddNumberToObject(image, "wanted", wait.wanted);
 }
 
