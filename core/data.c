@@ -15,17 +15,17 @@ enum { SHAPE = 8, IMAGE = 36, VERIFY_STEP = OTTER_BLOCK };
 
 /* ---- in the settings ---- */
 
-/* Exactly so many bytes. */
-static bool get(struct otter_device *d, const char *key, enum otter_setting kind, void *out, size_t size)
+/* A blob of exactly so many bytes. */
+static bool get(struct otter_device *d, const char *key, void *out, size_t size)
 {
     size_t got;
-    return otter_setting_get(d, key, kind, out, size, &got) && got == size;
+    return otter_setting_get(d, key, OTTER_SETTING_BLOB, out, size, &got) && got == size;
 }
 
 struct otter_slot otter_data_shape(struct otter_device *d)
 {
     uint8_t raw[SHAPE];
-    if (!get(d, "data", OTTER_SETTING_BLOB, raw, sizeof raw)) return (struct otter_slot){0, 0};
+    if (!get(d, "data", raw, sizeof raw)) return (struct otter_slot){0, 0};
     return (struct otter_slot){otter_get32(raw), otter_get32(raw + 4)};
 }
 
@@ -51,7 +51,7 @@ bool otter_data_announce(struct otter_device *d, const struct otter_offer *offer
 bool otter_data_expect(struct otter_device *d)
 {
     uint8_t raw[IMAGE];
-    if (!get(d, next_key, OTTER_SETTING_BLOB, raw, sizeof raw)) return true;
+    if (!get(d, next_key, raw, sizeof raw)) return true;
     return otter_setting_drop(d, done_key) && otter_setting_set(d, image_key, OTTER_SETTING_BLOB, raw, sizeof raw);
 }
 
@@ -59,7 +59,7 @@ bool otter_data_expect(struct otter_device *d)
 bool otter_data_wanted(struct otter_device *d, const struct otter_slot *region, bool done)
 {
     uint8_t raw[IMAGE];
-    if (!get(d, image_key, OTTER_SETTING_BLOB, raw, sizeof raw)) return false;
+    if (!get(d, image_key, raw, sizeof raw)) return false;
     otter_setting_drop(d, next_key);
     if (!done && otter_get32(raw) <= region->size) return true;
     otter_setting_drop(d, image_key);
@@ -71,11 +71,12 @@ bool otter_data_waits(struct otter_device *d, struct otter_data_wait *out)
     uint8_t raw[IMAGE];
     uint32_t done = 0;
     memset(out, 0, sizeof *out);
-    if (!d->data.waiting || !get(d, image_key, OTTER_SETTING_BLOB, raw, sizeof raw)) return false;
+    if (!d->data.waiting || !get(d, image_key, raw, sizeof raw)) return false;
     out->region = d->data.region;
     out->size = otter_get32(raw);
     memcpy(out->sha256, raw + 4, sizeof out->sha256);
-    if (get(d, done_key, OTTER_SETTING_U32, &done, sizeof done) && done <= out->size) out->wanted = done;
+    otter_setting_u32(d, done_key, &done);
+    if (done <= out->size) out->wanted = done;
     return true;
 }
 

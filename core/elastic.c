@@ -86,27 +86,35 @@ static uint32_t setting(struct otter_device *d, const char *key)
     return value;
 }
 
+/* What an image has to fit into, as it is now. */
+struct room {
+    struct otter_slot pool, app;
+    uint32_t floor; /* what data is to keep between two images */
+};
+
+static struct room look(struct otter_device *d)
+{
+    return (struct room){pool_of(d), running_span(d), setting(d, "data_min")};
+}
+
 /* Fits into the slot beside the running image, and leaves data what it is to keep between the two? */
-static bool fits(struct otter_device *d, int slot, uint32_t bytes, const struct otter_slot *app, uint32_t floor)
+static bool fits(const struct otter_device *d, int slot, uint32_t bytes, const struct room *r)
 {
     const struct otter_slot *s = otter_slots_get(d, slot);
     if (!s || slot == d->running || bytes > s->size) return false;
     struct otter_slot image = span(d, slot, bytes);
-    return apart(app, &image) && between(app, &image).size >= floor;
+    return apart(&r->app, &image) && between(&r->app, &image).size >= r->floor;
 }
 
 /* From the bottom to the highest slot in which it fits, from there to the bottom: so either way data has the rest in
  * one piece. An image that the bottom has no room for may go higher still. */
-static int best_slot(struct otter_device *d, uint32_t bytes)
+static int best_slot(const struct otter_device *d, uint32_t bytes, const struct room *r)
 {
-    if (d->running < 0) return OTTER_SLOT_NONE;
-    struct otter_slot pool = pool_of(d), app = running_span(d);
-    uint32_t floor = setting(d, "data_min");
     int best = OTTER_SLOT_NONE;
     for (int i = 0; i < OTTER_OTA_SLOTS; i++) {
-        if (!fits(d, i, bytes, &app, floor)) continue;
+        if (!fits(d, i, bytes, r)) continue;
         uint32_t offset = otter_slots_get(d, i)->offset;
-        if (offset == pool.offset) return i;
+        if (offset == r->pool.offset) return i;
         if (best == OTTER_SLOT_NONE || offset > otter_slots_get(d, best)->offset) best = i;
     }
     return best;
@@ -133,20 +141,28 @@ static enum otter_err place(struct otter_device *d, const struct otter_offer *of
         *slot = r->slot;
         return OTTER_OK;
     }
-    *slot = best_slot(d, size);
+    struct room now = look(d);
+    *slot = best_slot(d, size, &now);
     if (*slot == OTTER_SLOT_NONE) return OTTER_TOO_BIG;
-    struct otter_slot pool = pool_of(d), image = span(d, *slot, size);
-    if (offer->data_size > beside(&pool, &image).size) return OTTER_DATA_TOO_BIG;
+    struct otter_slot image = span(d, *slot, size);
+    if (offer->data_size > beside(&now.pool, &image).size) return OTTER_DATA_TOO_BIG;
     return data_in_the_way(d, offer) ? OTTER_DATA_LOSS : OTTER_OK;
 }
 
-static int target(struct otter_device *d) { return best_slot(d, d->running_image.length); }
+static int target(struct otter_device *d)
+{
+    if (d->running < 0) return OTTER_SLOT_NONE;
+    struct room now = look(d);
+    return best_slot(d, d->running_image.length, &now);
+}
 
 /* The largest image for which there is a slot now: room is counted in blocks. */
 static uint32_t largest(struct otter_device *d)
 {
-    uint32_t blocks = pool_of(d).size / OTTER_BLOCK;
-    while (blocks && best_slot(d, blocks * OTTER_BLOCK) == OTTER_SLOT_NONE) blocks--;
+    if (d->running < 0) return 0;
+    struct room now = look(d);
+    uint32_t blocks = now.pool.size / OTTER_BLOCK;
+    while (blocks && best_slot(d, blocks * OTTER_BLOCK, &now) == OTTER_SLOT_NONE) blocks--;
     return blocks * OTTER_BLOCK;
 }
 
@@ -202,11 +218,15 @@ static void divide(struct otter_device *d, struct otter_division *out)
     out->data = out->update.size ? between(&out->app, &out->update) : beside(&out->pool, &out->app);
 }
 
+static bool two_images(const struct otter_division *d)
+{
+    return d->state == OTTER_DIVISION_UPDATING || d->state == OTTER_DIVISION_PENDING;
+}
+
 static void division(struct otter_device *d, struct otter_division *out)
 {
     divide(d, out);
-    bool two_images = out->state == OTTER_DIVISION_UPDATING || out->state == OTTER_DIVISION_PENDING;
-    if (d->data.waiting && !two_images) out->state = OTTER_DIVISION_WAITING;
+    if (d->data.waiting && !two_images(out)) out->state = OTTER_DIVISION_WAITING;
     out->largest = largest(d);
     out->costs_files = data_in_the_way(d, &(struct otter_offer){0});
 }
@@ -253,8 +273,7 @@ static enum otter_err changed(struct otter_device *d)
     if (fate == OTTER_DATA_ANEW && was.size && !otter_data_set_shape(d, NULL)) return OTTER_NEEDS_SETTINGS;
     d->data.region = now.data;
     d->data.waiting = false;
-    bool two_images = now.state == OTTER_DIVISION_UPDATING || now.state == OTTER_DIVISION_PENDING;
-    if (!two_images && otter_data_wanted(d, &now.data, fate == OTTER_DATA_KEPT)) {
+    if (!two_images(&now) && otter_data_wanted(d, &now.data, fate == OTTER_DATA_KEPT)) {
         d->data.waiting = true;
         return OTTER_OK;
     }
