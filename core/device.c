@@ -122,7 +122,8 @@ enum otter_err otter_open(struct otter_device *d, const struct otter_ports *port
     d->running = d->went_back = OTTER_SLOT_NONE;
     otter_record_load(d);
     otter_trust_load(d);
-    enum otter_err e = otter_slots_read(d), mended;
+    struct otter_rows rows = {&d, otter_slots_row};
+    enum otter_err e = otter_slots_read(d, &rows, &d->slots), mended;
     if (!e) e = find_running(d);
     if (d->running == OTTER_SLOT_NONE) return e;
     /* What runs may be confirmed, rolled back or replaced although its image could not be read. */

@@ -8,43 +8,19 @@
 #include "core/record.h"
 #include "core/slots.h"
 
-enum { PAGE = 256, PAGES = OTTER_TABLE_SIZE / PAGE, TRIES = 3 };
+enum { PAGE = 256, TRIES = 3 };
 
-/* A table that is not the device's yet, in the shape of the engine's own. */
-struct target {
-    struct otter_slots slots;
-    struct otter_slot nvs;
-};
-
-static enum otter_err flash_row(const void *ctx, unsigned i, uint8_t out[OTTER_TABLE_ROW])
+/* The table's first partition for settings; size 0: there is none. */
+static enum otter_err find_nvs(struct otter_device *d, const struct otter_rows *rows, struct otter_slot *out)
 {
-    struct otter_device *d = *(struct otter_device *const *)ctx;
-    return otter_flash_read_sure(d, OTTER_CFG_TABLE_OFFSET + i * OTTER_TABLE_ROW, out, OTTER_TABLE_ROW);
-}
-
-static void take(struct target *t, const struct otter_partition *p)
-{
-    struct otter_slot region = {p->offset, p->size};
-    unsigned ota = (unsigned)p->subtype - OTTER_APP_OTA_0;
-    bool data = p->type == OTTER_TYPE_DATA;
-    if (data && p->subtype == OTTER_DATA_OTADATA) t->slots.otadata = region;
-    if (data && p->subtype == OTTER_DATA_NVS && !t->nvs.size) t->nvs = region;
-    if (p->type == OTTER_TYPE_APP && p->subtype == OTTER_APP_FACTORY) t->slots.factory = region;
-    if (p->type == OTTER_TYPE_APP && p->subtype >= OTTER_APP_OTA_0 && ota < OTTER_OTA_SLOTS) {
-        t->slots.ota[ota] = region;
-        t->slots.ota_rows++;
-    }
-}
-
-static enum otter_err read_target(struct otter_device *d, const struct otter_rows *rows, struct target *t)
-{
+    struct otter_partition p;
     unsigned count, bad;
-    memset(t, 0, sizeof *t);
+    *out = (struct otter_slot){0, 0};
     enum otter_err e = otter_table_check(rows, d->ports.flash->size, d->ports.crypto, &count, &bad);
-    for (unsigned i = 0; !e && i < count; i++) {
-        struct otter_partition p;
+    for (unsigned i = 0; !e && !out->size && i < count; i++) {
         e = otter_table_row(rows, i, &p);
-        if (!e) take(t, &p);
+        if (!e && p.type == OTTER_TYPE_DATA && p.subtype == OTTER_DATA_NVS)
+            *out = (struct otter_slot){p.offset, p.size};
     }
     return e;
 }
@@ -54,44 +30,39 @@ static bool same(const struct otter_slot *a, const struct otter_slot *b)
     return a->offset == b->offset && a->size == b->size;
 }
 
-static int slot_at(const struct target *t, uint32_t offset)
+static int slot_at(const struct otter_slots *t, uint32_t offset)
 {
-    for (int i = 0; i < t->slots.ota_rows; i++)
-        if (t->slots.ota[i].offset == offset) return i;
+    for (int i = 0; i < t->ota_rows; i++)
+        if (t->ota[i].offset == offset) return i;
     return OTTER_SLOT_NONE;
 }
 
-static bool names_both(const struct otter_device *d, const struct target *t, const struct otter_migration *m,
+static bool names_both(const struct otter_device *d, const struct otter_slots *t, const struct otter_migration *m,
                        uint32_t seq)
 {
-    return (int)otter_ota_slot(seq, d->slots.ota_rows) == m->from &&
-           (int)otter_ota_slot(seq, t->slots.ota_rows) == m->to;
+    return (int)otter_ota_slot(seq, d->slots.ota_rows) == m->from && (int)otter_ota_slot(seq, t->ota_rows) == m->to;
 }
 
 /* The next number that names the running image's slot by both tables; 0: there is none. */
-static uint32_t common_seq(const struct otter_device *d, const struct target *t, const struct otter_migration *m,
+static uint32_t common_seq(const struct otter_device *d, const struct otter_slots *t, const struct otter_migration *m,
                            uint32_t after)
 {
     for (unsigned i = 0; i < OTTER_OTA_SLOTS; i++) {
-        after = otter_ota_next_seq(after, (unsigned)m->to, t->slots.ota_rows);
+        after = otter_ota_next_seq(after, (unsigned)m->to, t->ota_rows);
         if (!after || names_both(d, t, m, after)) return after;
     }
     return 0;
 }
 
-static const char *against(const struct otter_device *d, const struct target *t, const struct target *now,
-                           const struct otter_migration *m)
+static const char *against(const struct otter_device *d, const struct otter_slots *t, const struct otter_migration *m)
 {
-    const struct otter_slot *runs = otter_slots_get(d, d->running);
     if (d->ports.layout) return "the slots are elastic already";
     if (d->running < 0) return "the firmware does not run from an ota slot; update it first";
-    if (t->slots.factory.size) return "the new table has a factory app";
-    if (!same(&t->slots.otadata, &d->slots.otadata)) return "the new table has otadata at another place";
-    if (!same(&t->nvs, &now->nvs)) return "the new table has nvs at another place";
+    if (t->factory.size) return "the new table has a factory app";
+    if (!same(&t->otadata, &d->slots.otadata)) return "the new table has otadata at another place";
     if (m->to == OTTER_SLOT_NONE) return "the new table has no slot where the running firmware lies";
-    if (d->running_image.length > t->slots.ota[m->to].size)
-        return "the running firmware does not fit into its new slot";
-    return runs ? NULL : "the table has no slot where the firmware runs";
+    if (d->running_image.length > t->ota[m->to].size) return "the running firmware does not fit into its new slot";
+    return NULL;
 }
 
 static enum otter_err may_begin(struct otter_device *d)
@@ -110,35 +81,32 @@ static uint8_t pages_of(const uint8_t *table)
     return n;
 }
 
-static enum otter_err check(struct otter_device *d, const uint8_t *table, struct target *t, struct otter_migration *m)
+enum otter_err otter_migrate_check(struct otter_device *d, const uint8_t *table, struct otter_migration *m)
 {
     struct otter_ota_entry e[2];
-    struct target now;
+    struct otter_slots t;
+    struct otter_slot old_nvs, new_nvs;
     struct otter_table_memory memory = {table, OTTER_TABLE_SIZE};
-    struct otter_rows old = {&d, flash_row}, new = otter_table_rows(&memory);
+    struct otter_rows old = {&d, otter_slots_row}, new = otter_table_rows(&memory);
     memset(m, 0, sizeof *m);
     enum otter_err err = may_begin(d);
-    if (!err) err = read_target(d, &old, &now);
-    if (!err) err = read_target(d, &new, t);
+    if (!err) err = find_nvs(d, &old, &old_nvs);
+    if (!err) err = find_nvs(d, &new, &new_nvs);
+    if (!err) err = otter_slots_read(d, &new, &t);
     if (err) return err;
     m->from = d->running;
-    m->to = (int8_t)(d->running < 0 ? OTTER_SLOT_NONE : slot_at(t, otter_slots_get(d, d->running)->offset));
+    m->to = (int8_t)(d->running < 0 ? OTTER_SLOT_NONE : slot_at(&t, otter_slots_get(d, d->running)->offset));
     m->pages = pages_of(table);
-    m->why = against(d, t, &now, m);
+    m->why = against(d, &t, m);
+    if (!m->why && !same(&new_nvs, &old_nvs)) m->why = "the new table has nvs at another place";
     if (m->why) return OTTER_MIGRATION;
     err = otter_boot_read(d, e);
     if (err) return err;
     int active = otter_ota_active(e);
-    m->seq = common_seq(d, t, m, active < 0 ? 0 : e[active].seq);
+    m->seq = common_seq(d, &t, m, active < 0 ? 0 : e[active].seq);
     if (!m->seq)
         m->why = "no sequence number names the running firmware by both tables; give it a slot of another number";
     return m->seq ? otter_slots_verify(d, d->running) : OTTER_MIGRATION;
-}
-
-enum otter_err otter_migrate_check(struct otter_device *d, const uint8_t *table, struct otter_migration *m)
-{
-    struct target t;
-    return check(d, table, &t, m);
 }
 
 /* Whatever old slots hold besides the running image is data's from now on. */
@@ -165,9 +133,8 @@ static enum otter_err write_table(struct otter_device *d, const uint8_t *table, 
 
 enum otter_err otter_migrate(struct otter_device *d, const uint8_t *table)
 {
-    struct target t;
     struct otter_migration m;
-    enum otter_err e = check(d, table, &t, &m);
+    enum otter_err e = otter_migrate_check(d, table, &m);
     if (!e) e = otter_boot_name_running(d, m.seq);
     if (!e) e = clear_others(d);
     if (e) return e;

@@ -5,7 +5,7 @@
 
 #include "core/flash.h"
 
-static enum otter_err flash_row(const void *ctx, unsigned i, uint8_t out[OTTER_TABLE_ROW])
+enum otter_err otter_slots_row(const void *ctx, unsigned i, uint8_t out[OTTER_TABLE_ROW])
 {
     /* The device is only read through, but a failed read leaves its code in it. */
     struct otter_device *d = *(struct otter_device *const *)ctx;
@@ -27,16 +27,15 @@ static void take_row(struct otter_slots *s, const struct otter_partition *p)
         s->otadata = slot;
 }
 
-enum otter_err otter_slots_read(struct otter_device *d)
+enum otter_err otter_slots_read(struct otter_device *d, const struct otter_rows *rows, struct otter_slots *out)
 {
-    struct otter_rows rows = {&d, flash_row};
     unsigned count, bad;
-    memset(&d->slots, 0, sizeof d->slots);
-    enum otter_err e = otter_table_check(&rows, d->ports.flash->size, d->ports.crypto, &count, &bad);
+    memset(out, 0, sizeof *out);
+    enum otter_err e = otter_table_check(rows, d->ports.flash->size, d->ports.crypto, &count, &bad);
     for (unsigned i = 0; !e && i < count; i++) {
         struct otter_partition p;
-        e = otter_table_row(&rows, i, &p);
-        if (!e) take_row(&d->slots, &p);
+        e = otter_table_row(rows, i, &p);
+        if (!e) take_row(out, &p);
     }
     return e;
 }

@@ -4,8 +4,10 @@
 
 #include "otter/otter.h"
 
-/* Reads and checks the partition table in flash; fills d->slots. */
-enum otter_err otter_slots_read(struct otter_device *d);
+/* A row of the partition table in flash; ctx: points to a struct otter_device *. */
+enum otter_err otter_slots_row(const void *ctx, unsigned i, uint8_t out[OTTER_TABLE_ROW]);
+/* Checks a partition table as the boot loader does, and finds the slots in it. */
+enum otter_err otter_slots_read(struct otter_device *d, const struct otter_rows *rows, struct otter_slots *out);
 
 /* NULL if the table has no such slot. */
 const struct otter_slot *otter_slots_get(const struct otter_device *d, int slot);
