@@ -8,7 +8,7 @@
 
 #include "bench/given.h"
 #include "format/preset.h"
-#include "ports/posix/crypto.h"
+#include "ports/psa/crypto.h"
 #include "ports/sim/world.h"
 
 enum { PIECE = 4096, OTA_0 = 0x20000, OTA_1 = 0x1D0000, HIGH = 0x280000, DATA = 0x5A, WINDOW = 16384 };

@@ -7,7 +7,7 @@
 
 #include "bench/classic.h"
 #include "bench/given.h"
-#include "ports/posix/crypto.h"
+#include "ports/psa/crypto.h"
 #include "ports/sim/torture.h"
 
 enum { CUT_PAYLOAD = 70 * 1024, PIECE = 4096 };

@@ -5,7 +5,7 @@
 
 #include "format/image_build.h"
 #include "format/plan.h"
-#include "ports/posix/crypto.h"
+#include "ports/psa/crypto.h"
 #include "ports/sim/nor.h"
 
 uint32_t given_image(uint8_t *out, uint32_t room, const char *version, uint32_t payload)

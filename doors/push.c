@@ -113,11 +113,10 @@ static void no_markup(char *words)
 
 static void reply_error(struct otter_exchange *x, enum otter_err err)
 {
-    char words[256];
+    char words[OTTER_UPDATE_WORDS];
     int status = otter_err_http(err);
-    const struct otter_session *s = &x->push->session;
-    if (x->upload && s->device && s->err == err)
-        otter_words_session(s, words, sizeof words);
+    if (x->upload)
+        otter_update_words(x->push->update, err, words);
     else
         otter_push_files_words(x, err, words, sizeof words);
     size_t n = strlen(words);
@@ -212,7 +211,7 @@ static enum otter_err check_request(struct otter_push *p, const struct otter_exc
     enum otter_err e = check_access(p, h);
     if (e) return e;
     if (routes[x->route].action == NOTHING) return OTTER_NOT_FOUND;
-    if (h->boundless) return OTTER_ARG;
+    if (h->boundless) return OTTER_LENGTH_REQUIRED;
     return method_fits(&routes[x->route], h) ? OTTER_OK : OTTER_METHOD;
 }
 
@@ -297,10 +296,7 @@ static enum otter_err begin_upload(struct otter_push *p, struct otter_exchange *
     if (range && !offer.has_sha256) return OTTER_RANGE;
     if (!read_range(range, h, &offer.offset, &offer.size)) return OTTER_RANGE;
     if (!read_data_offer(p, h, &offer)) return OTTER_ARG;
-    /* Asked here, so that the status goes on to tell of the one that came first. */
-    if (p->device->session || p->device->switched) return OTTER_BUSY;
-    p->tried = true;
-    enum otter_err e = otter_begin(&p->session, p->device, &offer);
+    enum otter_err e = otter_update_open(p->update, &offer);
     if (!e) p->owner = x;
     return e;
 }
@@ -435,11 +431,17 @@ static enum otter_err file_bytes(void *ctx, const uint8_t *data, size_t n)
     /* A sector a call, so that none takes long. */
     while (n && !e) {
         size_t piece = n < OTTER_SECTOR ? n : OTTER_SECTOR;
-        e = otter_feed(&x->push->session, data, piece);
+        e = otter_feed(x->push->update->session, data, piece);
         data += piece;
         n -= piece;
     }
     return e;
+}
+
+static void give_up(struct otter_push *p)
+{
+    otter_update_close(p->update);
+    p->owner = NULL;
 }
 
 static bool drain(struct otter_exchange *x, size_t n)
@@ -474,7 +476,7 @@ bool otter_push_body(struct otter_exchange *x, const void *data, size_t n)
         return true;
     }
     x->err = x->form ? otter_multipart_feed(&x->multipart, data, n) : file_bytes(x, data, n);
-    if (x->err) otter_abort(&x->push->session);
+    if (x->err) give_up(x->push);
     return true;
 }
 
@@ -489,10 +491,9 @@ static enum otter_err end_upload(struct otter_exchange *x)
 {
     struct otter_push *p = x->push;
     if (!x->err && x->form) x->err = otter_multipart_end(&x->multipart);
-    if (x->err) otter_abort(&p->session);
-    enum otter_err e = x->err ? x->err : otter_finish(&p->session);
+    enum otter_err e = x->err ? x->err : otter_finish(p->update->session);
     if (e == OTTER_AGAIN) return e;
-    p->owner = NULL;
+    give_up(p);
     if (e == OTTER_OK || e == OTTER_ALREADY_CURRENT)
         reply_uploaded(x, e);
     else
@@ -540,10 +541,7 @@ enum otter_err otter_push_end(struct otter_exchange *x)
 
 void otter_push_done(struct otter_exchange *x)
 {
-    if (x->push && x->push->owner == x) {
-        otter_abort(&x->push->session);
-        x->push->owner = NULL;
-    }
+    if (x->push && x->push->owner == x) give_up(x->push);
     if (x->push) otter_push_files_end(x, OTTER_ABORTED);
     otter_push_data_done(x);
     free(x->owned);
@@ -568,9 +566,10 @@ size_t otter_push_stream(struct otter_push *p, uint32_t *cursor, char *buf, size
     return used;
 }
 
-void otter_push_init(struct otter_push *p, struct otter_device *d, const struct otter_push_config *config)
+void otter_push_init(struct otter_push *p, struct otter_update *u, const struct otter_push_config *config)
 {
     memset(p, 0, sizeof *p);
-    p->device = d;
+    p->device = u->device;
+    p->update = u;
     p->config = *config;
 }

@@ -12,6 +12,7 @@
 #include "doors/access.h"
 #include "doors/files.h"
 #include "doors/multipart.h"
+#include "doors/update.h"
 #include "otter/data.h"
 #include "otter/otter.h"
 
@@ -31,12 +32,11 @@ struct otter_push_config {
 
 struct otter_push {
     struct otter_device *device;
+    struct otter_update *update;
     struct otter_push_config config;
-    struct otter_session session;  /* the one in progress, or the last one, for the status */
-    struct otter_exchange *owner;  /* whose upload it is */
-    bool tried;                    /* a session has been begun since start */
-    struct otter_exchange *storer; /* who stores a file */
-    struct otter_data_session data;
+    struct otter_exchange *owner;      /* whose upload it is */
+    struct otter_exchange *storer;     /* who stores a file */
+    struct otter_data_session *data;   /* on the heap while there is one; NULL */
     struct otter_exchange *data_owner; /* whose data image it is */
 };
 
@@ -85,7 +85,8 @@ struct otter_exchange {
     char text[512];
 };
 
-void otter_push_init(struct otter_push *p, struct otter_device *d, const struct otter_push_config *config);
+/* u must outlive p. */
+void otter_push_init(struct otter_push *p, struct otter_update *u, const struct otter_push_config *config);
 
 enum otter_push_next otter_push_head(struct otter_push *p, struct otter_exchange *x,
                                      const struct otter_http_head *head);

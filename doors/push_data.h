@@ -4,6 +4,8 @@
 
 #include "doors/push.h"
 
+/* p->data is the exchange's until otter_push_data_done(). OTTER_BUSY: it is another one's; OTTER_MEMORY. */
+enum otter_err otter_push_data_take(struct otter_exchange *x);
 /* first: byte offset of the body's first byte; size: of the whole image. */
 enum otter_err otter_push_data_begin(struct otter_exchange *x, uint32_t first, uint32_t size);
 void otter_push_data_bytes(struct otter_exchange *x, const void *data, size_t n);

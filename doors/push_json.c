@@ -1,11 +1,9 @@
 /* Status, info and events as JSON. Reads the engine, changes nothing. */
 #include "doors/push_json.h"
 
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "doors/words.h"
 
 static char *print(cJSON *json)
 {
@@ -58,10 +56,9 @@ static cJSON *slot_json(const struct otter_slot_status *s)
     return o;
 }
 
-static const char *update_state(const struct otter_push *p)
+static const char *update_state(const struct otter_update_status *u)
 {
-    if (!p->tried) return "idle";
-    switch ((enum otter_session_step)p->session.step) {
+    switch ((enum otter_session_step)u->step) {
     case OTTER_STEP_RECEIVING: return "receiving";
     case OTTER_STEP_VERIFYING:
     case OTTER_STEP_COMPARING:
@@ -70,34 +67,23 @@ static const char *update_state(const struct otter_push *p)
     case OTTER_STEP_DONE: return "done";
     case OTTER_STEP_CLOSED: break;
     }
-    return p->session.err ? "failed" : "idle";
-}
-
-static void add_error(cJSON *o, const struct otter_session *s)
-{
-    char words[256];
-    if (!s->err) {
-        cJSON_AddNullToObject(o, "error");
-        cJSON_AddNullToObject(o, "message");
-        return;
-    }
-    otter_words_session(s, words, sizeof words);
-    cJSON_AddStringToObject(o, "error", otter_err_name(s->err));
-    cJSON_AddStringToObject(o, "message", words);
+    return u->err ? "failed" : "idle";
 }
 
 static void add_update(cJSON *o, const struct otter_push *p)
 {
-    const struct otter_session *s = &p->session;
+    struct otter_update_status now;
+    otter_update_status(p->update, &now);
     cJSON *u = cJSON_AddObjectToObject(o, "update");
-    cJSON_AddStringToObject(u, "state", update_state(p));
-    add_text_or_null(u, "door", p->tried && s->offer.door, s->offer.door);
-    cJSON_AddNumberToObject(u, "size", s->offer.size);
-    cJSON_AddNumberToObject(u, "received", s->received);
-    cJSON_AddNumberToObject(u, "written", s->written);
-    cJSON_AddNumberToObject(u, "wanted", otter_want(s));
+    cJSON_AddStringToObject(u, "state", update_state(&now));
+    add_text_or_null(u, "door", now.door != NULL, now.door);
+    cJSON_AddNumberToObject(u, "size", now.size);
+    cJSON_AddNumberToObject(u, "received", now.received);
+    cJSON_AddNumberToObject(u, "written", now.written);
+    cJSON_AddNumberToObject(u, "wanted", now.wanted);
     cJSON_AddNumberToObject(u, "record_writes", p->device->record.writes);
-    add_error(u, s);
+    add_text_or_null(u, "error", now.err != OTTER_OK, otter_err_name(now.err));
+    add_text_or_null(u, "message", now.err != OTTER_OK, now.words);
 }
 
 static void add_went_back(cJSON *o, struct otter_device *d, const struct otter_slot_status *s)
@@ -239,6 +225,7 @@ char *otter_push_json_status(struct otter_push *p)
     otter_status(d, &st);
     cJSON *o = cJSON_CreateObject();
     add_text_or_null(o, "project", d->running_image.has_desc, d->running_image.desc.project);
+    add_text_or_null(o, "id", d->ports.chip->id != NULL, d->ports.chip->id);
     cJSON_AddStringToObject(o, "chip", d->ports.chip->info->name);
     cJSON_AddNumberToObject(o, "boot_id", p->config.boot_id);
     cJSON_AddBoolToObject(o, "rollback", d->ports.chip->rollback);
@@ -275,20 +262,14 @@ char *otter_push_json_info(struct otter_push *p)
 
 char *otter_push_json_event(struct otter_push *p, const struct otter_event *e)
 {
-    char words[256];
+    char words[OTTER_UPDATE_WORDS];
     cJSON *o = cJSON_CreateObject();
     cJSON_AddNumberToObject(o, "ms", e->ms);
     add_text_or_null(o, "door", e->door != NULL, e->door);
     cJSON_AddNumberToObject(o, "value", e->value);
-    if (e->err) {
-        bool last = p->session.err == e->err && p->session.device;
-        if (last) otter_words_session(&p->session, words, sizeof words);
-        cJSON_AddStringToObject(o, "error", otter_err_name(e->err));
-        cJSON_AddStringToObject(o, "message", last ? words : otter_err_text(e->err));
-    } else {
-        cJSON_AddNullToObject(o, "error");
-        cJSON_AddNullToObject(o, "message");
-    }
+    if (e->err) otter_update_words(p->update, e->err, words);
+    add_text_or_null(o, "error", e->err != OTTER_OK, otter_err_name(e->err));
+    add_text_or_null(o, "message", e->err != OTTER_OK, words);
     return print(o);
 }
 

@@ -1,5 +1,5 @@
 /* Images, tables and otadata against what Espressif's own tools and firmware made of the same bytes. */
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

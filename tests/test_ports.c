@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ports/posix/crypto.h"
+#include "ports/psa/crypto.h"
 #include "tests/fixture.h"
 #include "tests/port_contract.h"
 

@@ -13,6 +13,7 @@
 #include "format/signature.h"
 #include "ports/posix/crypto.h"
 #include "ports/posix/sign_openssl.h"
+#include "ports/psa/crypto.h"
 
 enum { RSA_A, RSA_B, EC_A, EC_B, KEYS };
 enum { BLOCK = OTTER_SIGNATURE_BLOCK, CRC_AT = 1196 };

@@ -1,5 +1,5 @@
 /* Partition tables as CSV against what Espressif's generator made of the same files. */
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef OTTER_TESTS_VECTORS_H
 #define OTTER_TESTS_VECTORS_H
 
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <stddef.h>
 #include <stdint.h>
 

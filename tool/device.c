@@ -32,6 +32,7 @@ static const char help[] =
     "  --flash-size SIZE     bytes, or with K or M behind [4M]\n"
     "  --http ADDRESS:PORT   where to serve; port 0 takes a free one [127.0.0.1:0]\n"
     "  --chip NAME           [esp32c3]\n"
+    "  --id TEXT             tells the device from others [020000000001]\n"
     "  --chip-rev N          revision, major * 100 + minor [3]\n"
     "  --scenario FILE       JSON: how each firmware version behaves (healthy, crash_at_boot, never_confirms,\n"
     "                        no_network, unhealthy)\n"
@@ -109,6 +110,7 @@ enum {
     OPT_SIZE,
     OPT_HTTP,
     OPT_CHIP,
+    OPT_ID,
     OPT_REV,
     OPT_SCENARIO,
     OPT_TIME,
@@ -127,6 +129,7 @@ static const struct option long_options[] = {{"flash", 1, 0, OPT_FLASH},
                                              {"flash-size", 1, 0, OPT_SIZE},
                                              {"http", 1, 0, OPT_HTTP},
                                              {"chip", 1, 0, OPT_CHIP},
+                                             {"id", 1, 0, OPT_ID},
                                              {"chip-rev", 1, 0, OPT_REV},
                                              {"scenario", 1, 0, OPT_SCENARIO},
                                              {"time", 1, 0, OPT_TIME},
@@ -182,6 +185,7 @@ static int take_option(struct device_options *o, int option, const char *value)
     case OPT_IMAGE: o->image_path = value; return 0;
     case OPT_TABLE: o->table = value; return 0;
     case OPT_HTTP: o->http = value; return 0;
+    case OPT_ID: o->id = value; return 0;
     case OPT_SCENARIO: o->scenario_path = value; return 0;
     case OPT_KEY:
         return take_key(o, value) ? 0 : tool_usage_error("device run", "--key-digest: 64 hex digits, at most three");
@@ -341,8 +345,12 @@ static int run(struct device_power *p)
 
 static int run_command(int argc, char **argv)
 {
-    static struct device_options options = {
-        .table = "two_ota_large", .http = "127.0.0.1:0", .flash_size = 4 << 20, .chip_revision = 3, .real_time = true};
+    static struct device_options options = {.table = "two_ota_large",
+                                            .http = "127.0.0.1:0",
+                                            .id = "020000000001",
+                                            .flash_size = 4 << 20,
+                                            .chip_revision = 3,
+                                            .real_time = true};
     static struct device_power power = {.options = &options};
     options.chip = otter_chip_by_name("esp32c3");
     int status = read_options(&options, argc, argv);

@@ -12,7 +12,7 @@
 #include "ports/sim/scenario.h"
 
 struct device_options {
-    const char *flash_path, *image_path, *table, *http, *scenario_path, *user, *token;
+    const char *flash_path, *image_path, *table, *http, *scenario_path, *user, *token, *id;
     const char *hosts[3];
     uint8_t keys[OTTER_CFG_KEYS][32]; /* trusted ones; if there are any, images must be signed */
     unsigned key_count;

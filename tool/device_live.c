@@ -7,11 +7,11 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "doors/console.h"
 #include "doors/push.h"
-#include "doors/words.h"
 #include "otter/otter.h"
-#include "ports/posix/crypto.h"
 #include "ports/posix/http.h"
+#include "ports/psa/crypto.h"
 #include "ports/sim/bootloader.h"
 #include "ports/sim/settings.h"
 #include "ports/sim/table.h"
@@ -30,8 +30,9 @@ struct life {
     struct sim_settings settings;
     struct device_files files;
     struct otter_device device;
+    struct otter_update update;
+    struct otter_console console;
     struct otter_push push;
-    uint32_t event; /* last one printed */
     bool restart_due;
     uint32_t restart_at; /* ms */
     bool said;
@@ -98,43 +99,13 @@ static bool boot(struct life *l)
 
 /* ---- firmware ---- */
 
-static void print_event(struct life *l, const struct otter_event *e)
-{
-    char words[256];
-    if (!e->err) {
-        printf("I (%u) otter: %s 0x%x\n", e->ms, otter_event_name(e->code), e->value);
-        return;
-    }
-    if (l->push.session.device && l->push.session.err == e->err)
-        otter_words_session(&l->push.session, words, sizeof words);
-    else
-        otter_words_image(e->err, NULL, words, sizeof words);
-    printf("%c (%u) otter: %s: %s (%s)\n", e->err < 0 ? 'W' : 'I', e->ms, otter_event_name(e->code), words,
-           otter_err_name(e->err));
-}
-
-static void print_events(struct life *l)
-{
-    struct otter_event e;
-    while (otter_event_next(&l->device.events, l->event, &e)) {
-        print_event(l, &e);
-        l->event = e.seq;
-    }
-}
-
-static void print_why(struct life *l)
-{
-    char why[OTTER_WHY], name[8];
-    otter_why(&l->device, why);
-    if (l->device.went_back != OTTER_SLOT_NONE && why[0])
-        printf("W (%u) otter: %s was given up: %s\n", real_ms(NULL), otter_slot_name(l->device.went_back, name), why);
-}
+static void print_line(void *ctx, char level, const char *text) { print_log(ctx, level, "otter", text); }
 
 static void start_firmware(struct life *l)
 {
     const struct device_options *o = l->power->options;
-    char name[8];
     l->chip = (struct otter_chip){.ctx = l,
+                                  .id = o->id,
                                   .info = o->chip,
                                   .revision = o->chip_revision,
                                   .efuse_revision = o->efuse_revision,
@@ -151,15 +122,12 @@ static void start_firmware(struct life *l)
         ports.data = device_files_elastic(&l->files, &l->nor.port);
     }
     enum otter_err e = otter_open(&l->device, &ports);
-    if (e) printf("E (%u) otter: %s (%s)\n", real_ms(NULL), otter_err_text(e), otter_err_name(e));
+    otter_update_init(&l->update, &l->device);
+    l->console.line = print_line;
     otter_health_set_policy(&l->device, &(struct otter_health_policy){
                                             .deadline_ms = l->behaviour.deadline_ms, .network = true, .app = true});
     if (o->key_count) otter_require_signature(&l->device, o->keys, o->key_count);
-    print_why(l);
-    printf("I (%u) app: %s %s runs from %s at 0x%x\n", real_ms(NULL), l->booted.image.desc.project,
-           l->booted.image.desc.version, otter_slot_name(l->booted.slot, name), l->booted.offset);
-    if (o->no_rollback)
-        printf("W (%u) otter: this boot loader cannot roll back: firmware that does not work stays\n", real_ms(NULL));
+    otter_console_start(&l->console, &l->device, e);
 }
 
 static void open_door(struct life *l)
@@ -172,7 +140,7 @@ static void open_door(struct life *l)
         .files = device_files_open(&l->files, l->power, &l->nor.port),
         .boot_id = l->power->shared->boot_id,
     };
-    otter_push_init(&l->push, &l->device, &config);
+    otter_push_init(&l->push, &l->update, &config);
 }
 
 /* The firmware's own say on whether it works, by the scenario. */
@@ -190,7 +158,7 @@ static int serve(struct life *l, struct http_server *http)
         if (!http_run(http, TURN_MS)) return DEVICE_PANICKED;
         say_when_due(l);
         otter_poll(&l->device);
-        print_events(l);
+        otter_console_events(&l->console, &l->update);
         fflush(stdout);
         if (l->nor.dead) return DEVICE_LOST_POWER;
     }
@@ -204,7 +172,7 @@ static int run_firmware(struct life *l)
         return DEVICE_PANICKED;
     }
     start_firmware(l);
-    print_events(l);
+    otter_console_events(&l->console, &l->update);
     if (l->nor.dead) return DEVICE_LOST_POWER;
     /* A switch that a cut had undone was made again. */
     if (l->device.switched) return DEVICE_RESTARTED;

@@ -1,6 +1,6 @@
 /* otter flash, and its boot: what the boot loader would do with a whole-flash file. */
 #define _GNU_SOURCE
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>

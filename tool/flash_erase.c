@@ -1,6 +1,6 @@
 /* otter flash erase: a whole-flash file, or one partition of it, as it comes from the factory. */
 #define _GNU_SOURCE
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>

@@ -1,6 +1,6 @@
 /* otter flash info: what lies in a whole-flash file, and what an update could be. */
 #define _GNU_SOURCE
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* otter image info|verify: what an app image is, whether the boot loader would start it, and who signed it. */
 #define _GNU_SOURCE
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>

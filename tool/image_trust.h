@@ -2,7 +2,7 @@
 #ifndef OTTER_TOOL_IMAGE_TRUST_H
 #define OTTER_TOOL_IMAGE_TRUST_H
 
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

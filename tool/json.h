@@ -2,7 +2,7 @@
 #ifndef OTTER_TOOL_JSON_H
 #define OTTER_TOOL_JSON_H
 
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 
 /* Prints and deletes it. */
 void tool_print_json(cJSON *json);

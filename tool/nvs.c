@@ -2,7 +2,7 @@
  * file anew; knows nothing of pages and slots. */
 #include "tool/nvs.h"
 
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <getopt.h>
 #include <openssl/rand.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* otter otadata explain: which slot the boot loader would pick, and why, in words. */
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* otter push: uploads an image to a device, shows the bytes that are in flash, and waits until the new version runs and
  * has confirmed itself. A program of its own because of the network libraries. */
 #define _GNU_SOURCE
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>

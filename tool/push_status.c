@@ -1,7 +1,7 @@
 /* Reads a device's status. Knows JSON's keys, and nothing of how the text came. */
 #include "tool/push_status.h"
 
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <string.h>
 
 static void copy_string(const cJSON *o, const char *name, char *out, size_t size)

@@ -1,7 +1,7 @@
 /* otter table build|dump|verify: partition tables from CSV to binary and back, and what the boot loader says to them.
  * plan has a file of its own. */
 #define _GNU_SOURCE
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #ifndef OTTER_TOOL_TABLE_FILE_H
 #define OTTER_TOOL_TABLE_FILE_H
 
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <stdio.h>
 
 #include "format/table_csv.h"

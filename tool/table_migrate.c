@@ -1,7 +1,7 @@
 /* otter table migrate: from fixed slots to elastic ones, on a device's whole flash. The engine does it, on the model.
  */
 #define _GNU_SOURCE
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* otter torture: power goes at every flash operation of an update, on the user's own table and images. */
 #define _GNU_SOURCE
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>

@@ -20,6 +20,7 @@
     X(OFFSET, -15, "wrong_offset", 409, 4, "The bytes do not begin where the device wants them; ask its status.")      \
     X(LENGTH_REQUIRED, -16, "length_required", 411, 2,                                                                 \
       "The size must be known before the first byte is placed; send Content-Length.")                                  \
+    X(MEMORY, -17, "out_of_memory", 503, 5, "The device has not enough memory for this now; try again.")               \
     X(EMPTY, -20, "empty", 523, 3, "The file is empty; choose an app image (.bin).")                                   \
     X(TRUNCATED, -21, "truncated", 523, 3, "The image ends before its own length; transfer it again.")                 \
     X(MAGIC, -22, "bad_magic", 523, 3, "This is not an ESP32 app image: its first byte is not 0xE9.")                  \

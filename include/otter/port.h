@@ -35,6 +35,7 @@ struct otter_flash {
 /* The chip that Otter runs on. */
 struct otter_chip {
     void *ctx;
+    const char *id;                     /* tells this device from all others, e.g. its MAC in hex; NULL: none */
     const struct otter_chip_info *info; /* never NULL: &otter_chip_esp32c3 or another of format/chip.h */
     uint16_t revision;                  /* major * 100 + minor */
     uint16_t efuse_revision;            /* eFuse block revision, major * 100 + minor */

@@ -1,7 +1,7 @@
 /* Reads scenario files. Knows JSON and names, and nothing of devices. */
 #include "ports/sim/scenario.h"
 
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <stdio.h>
 #include <string.h>
 

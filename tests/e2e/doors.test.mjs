@@ -595,7 +595,7 @@ describe('what the device tells', { concurrency: 3 }, () => {
         const { running: _running, slots: _slots, boot_id, ...rest } = s;
         assert.equal(typeof boot_id, 'number');
         assert.deepEqual(rest, {
-            project: 'demo', chip: 'ESP32-C3', rollback: true, can_confirm: false, can_roll_back: true, went_back: null, division: null,
+            project: 'demo', id: '020000000001', chip: 'ESP32-C3', rollback: true, can_confirm: false, can_roll_back: true, went_back: null, division: null,
             update: { state: 'idle', door: null, size: 0, received: 0, written: 0, wanted: 0, record_writes: 0,
                 error: null, message: null },
             resume: null, files: null,

@@ -155,7 +155,7 @@ export function hostile_requests(image) {
             '4\r\njunk\r\n0\r\n\r\n')],
         ['chunked and a length: the chunks count', 523, 'bad_magic', pieces(head('POST', UPLOAD, { 'Transfer-Encoding': 'chunked',
             'Content-Length': 4 }), '4\r\njunk\r\n0\r\n\r\n')],
-        ['an unknown Transfer-Encoding', 400, 'bad_argument', pieces(head('POST', UPLOAD, { 'Transfer-Encoding': 'gzip' }),
+        ['an unknown Transfer-Encoding', 411, 'length_required', pieces(head('POST', UPLOAD, { 'Transfer-Encoding': 'gzip' }),
             junk)],
 
         // Lengths that lie.
@@ -234,7 +234,7 @@ export function hostile_file_requests() {
 
         // Bodies.
         ['chunked, no hex', 400, null, pieces(head('PUT', at('kept'), { 'Transfer-Encoding': 'chunked' }), 'zz\r\n')],
-        ['an unknown Transfer-Encoding', 400, 'bad_argument', put('kept', { 'Transfer-Encoding': 'gzip' }, 'x')],
+        ['an unknown Transfer-Encoding', 411, 'length_required', put('kept', { 'Transfer-Encoding': 'gzip' }, 'x')],
         ['a negative length', 400, null, pieces(head('PUT', at('kept'), { 'Content-Length': '-1' }))],
         ['a length of 2^32', 413, 'files_full', pieces(head('PUT', at('kept'), { 'Content-Length': 2 ** 32, Expect: '100-continue' }))],
         ['a length of 2^32 + 1', 413, 'files_full',

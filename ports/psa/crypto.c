@@ -2,7 +2,7 @@
 #include <psa/crypto.h>
 #include <string.h>
 
-#include "ports/posix/crypto.h"
+#include "ports/psa/crypto.h"
 
 _Static_assert(sizeof(psa_hash_operation_t) <= OTTER_CFG_HASH_STATE, "OTTER_CFG_HASH_STATE is too small for PSA");
 
