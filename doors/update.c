@@ -48,6 +48,7 @@ enum otter_err otter_update_open(struct otter_update *u, const struct otter_offe
     otter_update_close(u);
     u->session = calloc(1, sizeof *u->session);
     if (!u->session) return OTTER_MEMORY;
+    u->opened++;
     enum otter_err e = otter_begin(u->session, u->device, offer);
     if (e) otter_update_close(u);
     return e;

@@ -1,6 +1,7 @@
 /* Every error Otter can give: one table, from which enum, names, sentences, HTTP status and exit status come.
  * Numbers are frozen: tests/err_frozen.txt lists what has shipped. A decade or two a room:
- * -10 call, -20 and -30 image, -40 trust, -50 flash, -60 boot, -70 door, -90 settings, -100 layout. */
+ * -10 call, -20 and -30 image, -40 trust, -50 flash, -60 boot, -70 door, -90 settings, -100 layout, -110 and -120
+ * fetching. */
 #ifndef OTTER_ERR_H
 #define OTTER_ERR_H
 
@@ -109,6 +110,30 @@
     X(FILES_FULL, -84, "files_full", 413, 4, "There is no room for this file, or for its name.")                       \
     X(FILES_BUSY, -85, "files_busy", 409, 4,                                                                           \
       "Another file is being stored, or files are put away for an update; try again.")                                 \
+    X(URL, -110, "bad_url", 400, 2, "This is no http or https URL of at most 4,096 characters.")                       \
+    X(INSECURE, -111, "insecure_url", 403, 4,                                                                          \
+      "Firmware comes over https; http is for loopback addresses, or where settings allow it and ask for signatures.") \
+    X(CERTIFICATE, -112, "bad_certificate", 520, 6,                                                                    \
+      "The server's certificate does not verify, so nothing was taken from it.")                                       \
+    X(UNREACHABLE, -113, "server_unreachable", 520, 6, "The server could not be reached, or the connection broke.")    \
+    X(NET_TIMEOUT, -114, "server_timeout", 520, 6, "The server did not answer, or did not go on, in time.")            \
+    X(SERVER, -115, "server_refused", 520, 6, "The server answered with an error.")                                    \
+    X(REDIRECTS, -116, "too_many_redirects", 520, 6, "The server sent the request on more than five times.")           \
+    X(REPLY, -117, "bad_reply", 520, 6, "The server's reply makes no sense for a file that is fetched.")               \
+    X(URL_EXPIRED, -118, "url_expired", 520, 6,                                                                        \
+      "The server does not honour this URL, or not any more; a fresh one is needed.")                                  \
+    X(CANCELLED, -119, "cancelled", 409, 4, "The update was cancelled.")                                               \
+    X(DEADLINE, -120, "deadline", 520, 6, "The update was not through in the time it had.")                            \
+    X(DESCRIPTOR, -121, "bad_descriptor", 520, 3, "What the channel serves is no release descriptor.")                 \
+    X(NO_BUILD, -122, "no_build", 520, 4, "The release has no build for this chip.")                                   \
+    X(NO_CHANNEL, -123, "no_channel", 404, 4, "There is no channel of this name.")                                     \
+    X(NEEDS_CABLE, -124, "needs_cable", 409, 4, "This release cannot be taken over the air; install it by cable.")     \
+    X(OLDER_VERSION, -125, "older_version", 409, 4,                                                                    \
+      "The channel offers an older version than the one that runs; it is taken only if it is asked for.")              \
+    X(TOO_FAR, -126, "version_too_far", 409, 4,                                                                        \
+      "This release needs a newer version to be updated from; install one in between first.")                          \
+    X(BOARD, -127, "bad_board", 400, 3, "This is no board configuration.")                                             \
+    X(NOT_JSON, -128, "not_json", 415, 2, "Not JSON body")                                                             \
     X(CONNECT, -77, "connection_failed", 502, 6, "The device could not be reached.")                                   \
     X(ROLLED_BACK, -78, "rolled_back", 500, 5, "The device went back to its previous firmware.")                       \
     X(NO_CONFIRM, -79, "not_confirmed", 500, 5, "The new firmware did not confirm in time.")                           \
