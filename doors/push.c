@@ -7,10 +7,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "doors/push_channel.h"
 #include "doors/push_data.h"
 #include "doors/push_files.h"
 #include "doors/push_json.h"
 #include "doors/push_migrate.h"
+#include "doors/text.h"
 #include "doors/words.h"
 
 enum action {
@@ -27,6 +29,11 @@ enum action {
     FILE_OF_NAME,
     DATA,
     MIGRATE,
+    CHANNELS,
+    CHANNEL,
+    CHECK,
+    FETCH,
+    BOARD,
     NOTHING
 };
 
@@ -49,6 +56,11 @@ static const struct route {
     {"/api/v1/files/", FILE_OF_NAME, true, true, true, true}, /* and something behind it */
     {"/api/v1/data", DATA, false, true, true, true},
     {"/api/v1/table/migrate", MIGRATE, false, true, false, false},
+    {"/api/v1/firmware/channels", CHANNELS, true, false, false, false},
+    {"/api/v1/firmware/channel", CHANNEL, true, true, false, false},
+    {"/api/v1/firmware/check-update", CHECK, true, false, false, false},
+    {"/api/v1/firmware/update", FETCH, false, true, false, true},
+    {"/api/v1/board", BOARD, true, false, true, false},
     {NULL, NOTHING, true, true, true, true},
 };
 
@@ -88,6 +100,7 @@ static void reply_json(struct otter_exchange *x, int status, char *json)
 static const char *phrase(int status)
 {
     switch (status) {
+    case 520: return "Cannot Fetch Latest Version Info: ";
     case 521: return "Failed To Upgrade Firmware: ";
     case 522: return "Failed To Receive Firmware: ";
     case 523: return "Invalid Firmware File: ";
@@ -115,9 +128,12 @@ static void reply_error(struct otter_exchange *x, enum otter_err err)
 {
     char words[OTTER_UPDATE_WORDS];
     int status = otter_err_http(err);
-    if (x->upload)
+    if (x->upload) {
         otter_update_words(x->push->update, err, words);
-    else
+    } else if (x->ask) {
+        otter_push_channel_words(x, err, words, sizeof words);
+        status = x->status;
+    } else
         otter_push_files_words(x, err, words, sizeof words);
     size_t n = strlen(words);
     if (x->why) snprintf(words + n, sizeof words - n, " Here: %s.", x->why);
@@ -215,25 +231,11 @@ static enum otter_err check_request(struct otter_push *p, const struct otter_exc
     return method_fits(&routes[x->route], h) ? OTTER_OK : OTTER_METHOD;
 }
 
-static int hex_digit(char c)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *p = c ? strchr(digits, c | 0x20) : NULL;
-    return p ? (int)(p - digits) : -1;
-}
-
 /* False if text is there but is not 64 hex digits. */
 static bool read_sha256(const char *text, uint8_t out[32], bool *there)
 {
     *there = text != NULL;
-    if (!text) return true;
-    if (strlen(text) != 64) return false;
-    for (unsigned i = 0; i < 64; i++) {
-        int digit = hex_digit(text[i]);
-        if (digit < 0) return false;
-        out[i / 2] = (uint8_t)(out[i / 2] << 4 | digit);
-    }
-    return true;
+    return !text || otter_hex32(text, out);
 }
 
 /* A decimal number up to 2^32 - 1 and the character behind it. */
@@ -351,6 +353,27 @@ static void reply_files(struct otter_exchange *x)
         reply(x, 200, "application/octet-stream", NULL, x->size);
 }
 
+/* ---- channels ---- */
+
+static enum otter_push_ask ask_of(const struct otter_exchange *x, const struct otter_http_head *h)
+{
+    bool reads = method_is(h, "GET") || method_is(h, "HEAD");
+    switch (routes[x->route].action) {
+    case CHANNELS: return OTTER_ASK_CHANNELS;
+    case CHANNEL: return reads ? OTTER_ASK_CHANNEL : OTTER_ASK_SELECT;
+    case CHECK: return OTTER_ASK_CHECK;
+    case FETCH: return method_is(h, "DELETE") ? OTTER_ASK_CANCEL : OTTER_ASK_UPDATE;
+    case BOARD: return reads ? OTTER_ASK_BOARD : OTTER_ASK_SET_BOARD;
+    default: return OTTER_ASK_NONE;
+    }
+}
+
+static enum otter_err ask_channel(struct otter_exchange *x, const struct otter_http_head *h)
+{
+    x->ask = (uint8_t)ask_of(x, h);
+    return x->ask ? otter_push_channel_begin(x, h) : OTTER_OK;
+}
+
 /* ---- what needs no body ---- */
 
 static void restart(struct otter_exchange *x)
@@ -383,6 +406,11 @@ static void act(struct otter_exchange *x)
     case FILE_OF_NAME: reply_files(x); break;
     case DATA: reply_done(x, otter_data_forgo(p->device)); break;
     case MIGRATE:
+    case CHANNELS:
+    case CHANNEL:
+    case CHECK:
+    case FETCH:
+    case BOARD:
     case EVENTS:
     case UPLOAD:
     case UPDATE:
@@ -394,6 +422,9 @@ static const char *allowed(const struct route *r)
 {
     if (r->action == FILE_OF_NAME) return "GET, HEAD, POST, PUT, DELETE";
     if (r->action == DATA) return "POST, PUT, DELETE";
+    if (r->action == CHANNEL) return "GET, HEAD, POST";
+    if (r->action == BOARD) return "GET, HEAD, PUT";
+    if (r->action == FETCH) return "POST, DELETE";
     if (r->get) return r->del ? "GET, HEAD, DELETE" : "GET, HEAD";
     return r->put ? "POST, PUT" : "POST";
 }
@@ -412,14 +443,15 @@ enum otter_push_next otter_push_head(struct otter_push *p, struct otter_exchange
     if (!e && action == DATA) e = begin_data(x, head);
     if (!e && action == MIGRATE) e = otter_push_migrate_begin(x, head);
     if (!e) e = find_file(x, head);
+    if (!e) e = ask_channel(x, head);
     if (e) return refuse(x, head, e);
     if (action == EVENTS) {
         reply(x, 200, "text/event-stream", NULL, 0);
         return OTTER_PUSH_STREAM;
     }
     /* What a request without use for a body sends along is read and forgotten. */
-    return x->upload || x->store || x->data || x->migrates || body_comes(head) ? OTTER_PUSH_BODY
-                                                                               : (act(x), OTTER_PUSH_REPLY);
+    return x->upload || x->store || x->data || x->migrates || x->ask || body_comes(head) ? OTTER_PUSH_BODY
+                                                                                         : (act(x), OTTER_PUSH_REPLY);
 }
 
 /* ---- the body ---- */
@@ -458,10 +490,14 @@ static void check_owner(struct otter_exchange *x)
 
 bool otter_push_body(struct otter_exchange *x, const void *data, size_t n)
 {
-    if (x->err || !(x->upload || x->store || x->data || x->migrates)) return drain(x, n);
+    if (x->err || !(x->upload || x->store || x->data || x->migrates || x->taken)) return drain(x, n);
     x->drain_since = now(x->push);
     check_owner(x);
     if (x->err) return true;
+    if (x->taken) {
+        otter_push_channel_bytes(x, data, n);
+        return true;
+    }
     if (x->migrates) {
         otter_push_migrate_bytes(x, data, n);
         return true;
@@ -511,6 +547,20 @@ static enum otter_err end_data(struct otter_exchange *x)
     return OTTER_OK;
 }
 
+static enum otter_err end_ask(struct otter_exchange *x)
+{
+    char *json = NULL;
+    enum otter_err e = otter_push_channel_end(x, &json);
+    if (e == OTTER_AGAIN) return e;
+    if (e)
+        reply_error(x, e);
+    else if (json)
+        reply_json(x, 200, json);
+    else
+        reply_text(x, x->async ? 202 : 200, "OK");
+    return OTTER_OK;
+}
+
 static void end_migration(struct otter_exchange *x)
 {
     const char *why = NULL;
@@ -530,6 +580,7 @@ enum otter_err otter_push_end(struct otter_exchange *x)
     }
     if (x->data && x->push->data_owner == x) return end_data(x);
     if (x->upload && x->push->owner == x) return end_upload(x);
+    if (x->ask) return end_ask(x);
     if (x->store)
         end_store(x);
     else if (x->err)
@@ -545,7 +596,8 @@ void otter_push_done(struct otter_exchange *x)
     if (x->push) otter_push_files_end(x, OTTER_ABORTED);
     otter_push_data_done(x);
     free(x->owned);
-    x->owned = NULL;
+    free(x->taken);
+    x->owned = x->taken = NULL;
 }
 
 /* ---- events ---- */

@@ -22,11 +22,14 @@ enum {
     OTTER_DRAIN_MS = 10000
 };
 
+struct otter_channel;
+
 struct otter_push_config {
     struct otter_access access;
     const uint8_t *page; /* gzip'd HTML */
     size_t page_size;
     const struct otter_files *files; /* NULL: none */
+    struct otter_channel *channel;   /* doors/channel.h; NULL: none */
     uint32_t boot_id;                /* differs at each start, so that a client sees the restart */
 };
 
@@ -67,9 +70,15 @@ struct otter_exchange {
     const char *why;                /* what stands against it: static text, or NULL */
     bool store, removes;            /* a file is taken; a file, or all, are to go */
     char name[OTTER_FILE_NAME + 1]; /* of the file; empty: all */
-    uint64_t length;                /* of the file that is taken; 0: not known */
-    uint32_t changes;               /* of files, when this one was found */
-    enum otter_err err;             /* what the body is drained for */
+    uint8_t ask;                    /* what is asked about channels */
+    bool async;                     /* the reply does not wait for the update's end */
+    bool waits;                     /* otter_push_end() has nothing to do before something comes from elsewhere */
+    unsigned ticket;                /* checks or updates that had ended when this one was asked for */
+    char *taken;                    /* a body that is kept whole; taken_size of taken_room bytes */
+    size_t taken_size, taken_room;
+    uint64_t length;    /* of the file that is taken; 0: not known */
+    uint32_t changes;   /* of files, when this one was found */
+    enum otter_err err; /* what the body is drained for */
     uint64_t drained;
     uint32_t drain_since;
     struct otter_multipart multipart;
@@ -92,7 +101,7 @@ enum otter_push_next otter_push_head(struct otter_push *p, struct otter_exchange
                                      const struct otter_http_head *head);
 /* False: enough has been drained, close the connection. */
 bool otter_push_body(struct otter_exchange *x, const void *data, size_t n);
-/* OTTER_AGAIN: call again soon; else the reply is ready. */
+/* OTTER_AGAIN: call again soon, or where x->waits within a tenth of a second or so; else the reply is ready. */
 enum otter_err otter_push_end(struct otter_exchange *x);
 /* Bytes of a reply without body: all n of them, at most OTTER_FILE_PIECE. False: they are there no more. */
 bool otter_push_read(struct otter_exchange *x, uint64_t off, void *dst, size_t n);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "doors/push_channel.h"
+
 static char *print(cJSON *json)
 {
     char *text = cJSON_PrintUnformatted(json);
@@ -236,6 +238,7 @@ char *otter_push_json_status(struct otter_push *p)
     add_update(o, p);
     add_resume(o, d);
     add_files(o, p);
+    otter_push_channel_status(o, p);
     return print(o);
 }
 

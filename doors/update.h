@@ -24,7 +24,7 @@ struct otter_update_status {
 struct otter_update {
     struct otter_device *device;
     struct otter_session *session; /* NULL: none; otter_poll() may have ended it */
-    unsigned opened; /* sessions since start: tells one from another */
+    unsigned opened;               /* sessions since start: tells one from another */
     struct otter_update_status last;
 };
 

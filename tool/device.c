@@ -41,6 +41,9 @@ static const char help[] =
     "  --user NAME:PASSWORD  ask for this by Basic authentication (or from the environment: OTTER_USER)\n"
     "  --token TOKEN         or for this bearer token (or from the environment: OTTER_TOKEN)\n"
     "  --key-digest HEX      take only images signed with this key (otter image key-digest); up to three\n"
+    "  --board FILE          board.yaml: the channels that firmware may be fetched from\n"
+    "  --ca FILE             certificates (PEM) that servers are verified against, instead of the system's\n"
+    "  --ota KEY=NUMBER      a setting of the channel door: interval, auto, http, timeout, deadline\n"
     "  --host NAME           a further host name to answer to, up to three\n"
     "  --power-cut N[:TEAR[:ARG]]\n"
     "                        power goes at the N-th flash write or erase of the first life, which is left undone\n"
@@ -120,6 +123,9 @@ enum {
     OPT_HOST,
     OPT_CUT,
     OPT_KEY,
+    OPT_BOARD,
+    OPT_CA,
+    OPT_OTA,
     OPT_HELP
 };
 
@@ -139,6 +145,9 @@ static const struct option long_options[] = {{"flash", 1, 0, OPT_FLASH},
                                              {"host", 1, 0, OPT_HOST},
                                              {"power-cut", 1, 0, OPT_CUT},
                                              {"key-digest", 1, 0, OPT_KEY},
+                                             {"board", 1, 0, OPT_BOARD},
+                                             {"ca", 1, 0, OPT_CA},
+                                             {"ota", 1, 0, OPT_OTA},
                                              {"help", 0, 0, OPT_HELP},
                                              {0, 0, 0, 0}};
 
@@ -178,6 +187,16 @@ static bool take_key(struct device_options *o, const char *hex)
     return true;
 }
 
+static bool take_number(struct device_options *o, const char *text)
+{
+    if (o->number_count == DEVICE_NUMBERS) return false;
+    struct device_number *n = &o->numbers[o->number_count];
+    char rest;
+    if (sscanf(text, "%15[a-z]=%9u%c", n->key, &n->value, &rest) != 2) return false;
+    o->number_count++;
+    return true;
+}
+
 static int take_option(struct device_options *o, int option, const char *value)
 {
     switch (option) {
@@ -187,6 +206,10 @@ static int take_option(struct device_options *o, int option, const char *value)
     case OPT_HTTP: o->http = value; return 0;
     case OPT_ID: o->id = value; return 0;
     case OPT_SCENARIO: o->scenario_path = value; return 0;
+    case OPT_BOARD: o->board = value; return 0;
+    case OPT_CA: o->ca = value; return 0;
+    case OPT_OTA:
+        return take_number(o, value) ? 0 : tool_usage_error("device run", "--ota: \"%s\" is no KEY=NUMBER", value);
     case OPT_KEY:
         return take_key(o, value) ? 0 : tool_usage_error("device run", "--key-digest: 64 hex digits, at most three");
     case OPT_NO_ROLLBACK: o->no_rollback = true; return 0;

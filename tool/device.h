@@ -5,13 +5,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "doors/channel.h"
 #include "format/chip.h"
 #include "otter/config.h"
+#include "ports/posix/lock.h"
+#include "ports/posix/net_curl.h"
 #include "ports/sim/files.h"
 #include "ports/sim/nor.h"
 #include "ports/sim/scenario.h"
 
+/* A number for the settings, namespace "ota". */
+struct device_number {
+    char key[16];
+    uint32_t value;
+};
+enum { DEVICE_NUMBERS = 8 };
+
 struct device_options {
+    const char *board, *ca;
+    struct device_number numbers[DEVICE_NUMBERS];
+    unsigned number_count;
     const char *flash_path, *image_path, *table, *http, *scenario_path, *user, *token, *id;
     const char *hosts[3];
     uint8_t keys[OTTER_CFG_KEYS][32]; /* trusted ones; if there are any, images must be signed */
@@ -59,6 +72,20 @@ const struct otter_data *device_files_elastic(struct device_files *f, const stru
 /* What the door serves; opens the table's partition where slots are fixed. NULL: nothing. */
 const struct otter_files *device_files_open(struct device_files *f, const struct device_power *p,
                                             const struct otter_flash *flash);
+
+/* The channel door and what it needs. */
+struct device_channel {
+    struct otter_channel channel;
+    struct posix_lock lock;
+    struct net_curl net;
+    struct posix_worker worker;
+};
+
+/* NULL if memory is out. */
+struct otter_channel *device_channel_open(struct device_channel *c, const struct device_options *o,
+                                          struct otter_update *u);
+/* From here on the lock counts. */
+bool device_channel_start(struct device_channel *c);
 
 /* From boot loader to restart, in a process of its own. Returns an enum device_end. */
 int device_live(struct device_power *p);

@@ -32,6 +32,7 @@ struct life {
     struct otter_device device;
     struct otter_update update;
     struct otter_console console;
+    struct device_channel channel;
     struct otter_push push;
     bool restart_due;
     uint32_t restart_at; /* ms */
@@ -138,6 +139,7 @@ static void open_door(struct life *l)
         .page = web_page,
         .page_size = sizeof web_page,
         .files = device_files_open(&l->files, l->power, &l->nor.port),
+        .channel = device_channel_open(&l->channel, o, &l->update),
         .boot_id = l->power->shared->boot_id,
     };
     otter_push_init(&l->push, &l->update, &config);
@@ -180,8 +182,12 @@ static int run_firmware(struct life *l)
     if (l->nor.dead) return DEVICE_LOST_POWER;
     if (listen(l->power->listen_fd, BACKLOG)) return DEVICE_PANICKED;
     if (l->behaviour.behaviour != SIM_NO_NETWORK) otter_health_network(&l->device);
-    struct http_server *http = http_start(&l->push, l->power->listen_fd);
+    const struct otter_lock *lock = &l->channel.lock.port;
+    struct http_server *http = http_start(&l->push, l->power->listen_fd, lock);
     if (!http) return DEVICE_PANICKED;
+    /* Held but for where the server waits; the other threads end with the process. */
+    lock->take(lock->ctx);
+    if (!device_channel_start(&l->channel)) return DEVICE_PANICKED;
     printf("I (%u) otter: listening on %s\n", real_ms(NULL), l->power->url);
     fflush(stdout);
     return serve(l, http);

@@ -134,6 +134,7 @@
       "This release needs a newer version to be updated from; install one in between first.")                          \
     X(BOARD, -127, "bad_board", 400, 3, "This is no board configuration.")                                             \
     X(NOT_JSON, -128, "not_json", 415, 2, "Not JSON body")                                                             \
+    X(TOO_LARGE, -129, "body_too_large", 413, 2, "The body is larger than anything that belongs here.")                \
     X(CONNECT, -77, "connection_failed", 502, 6, "The device could not be reached.")                                   \
     X(ROLLED_BACK, -78, "rolled_back", 500, 5, "The device went back to its previous firmware.")                       \
     X(NO_CONFIRM, -79, "not_confirmed", 500, 5, "The new firmware did not confirm in time.")                           \

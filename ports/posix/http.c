@@ -12,10 +12,18 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "doors/lock.h"
 #include "doors/push.h"
 #include "ports/posix/linger.h"
 
-enum { CONNECTIONS = 32, CONNECTION_TIMEOUT_S = 45, MEMORY = 32 * 1024, STREAM_TEXT = 4096, KEEP_ALIVE_S = 15 };
+enum {
+    CONNECTIONS = 32,
+    CONNECTION_TIMEOUT_S = 45,
+    MEMORY = 32 * 1024,
+    STREAM_TEXT = 4096,
+    KEEP_ALIVE_S = 15,
+    ASK_MS = 50
+};
 
 /* A request on its way; those that wait for the door's next step or for events are in a list. */
 struct request {
@@ -25,6 +33,7 @@ struct request {
     enum otter_push_next next;
     uint32_t cursor; /* last event sent on a stream */
     time_t said;     /* when something was last sent on a stream */
+    uint64_t asked;  /* ms: when the door was last asked for a reply that it waits for itself */
     bool begun, suspended, streaming, ended;
     bool unread; /* answered before its body had come */
     struct request *after;
@@ -38,6 +47,7 @@ struct place {
 
 struct http_server {
     struct otter_push *push;
+    const struct otter_lock *lock;
     struct MHD_Daemon *daemon;
     int listen_fd;
     struct request *requests;
@@ -96,12 +106,14 @@ static enum MHD_Result send_reply(struct request *q)
 }
 
 /* A clock that nobody sets. */
-static time_t seconds(void)
+static uint64_t now_ms(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec;
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
+
+static time_t seconds(void) { return (time_t)(now_ms() / 1000); }
 
 static void suspend(struct request *q)
 {
@@ -166,6 +178,7 @@ static enum MHD_Result take_body(struct request *q, const char *data, size_t *si
 static enum MHD_Result take_end(struct request *q)
 {
     if (otter_push_end(&q->exchange) != OTTER_AGAIN) return send_reply(q);
+    q->asked = now_ms();
     suspend(q);
     return MHD_YES;
 }
@@ -292,11 +305,12 @@ static void take_connection(struct http_server *h)
 
 /* ---- the loop ---- */
 
-struct http_server *http_start(struct otter_push *push, int listen_fd)
+struct http_server *http_start(struct otter_push *push, int listen_fd, const struct otter_lock *lock)
 {
     struct http_server *h = calloc(1, sizeof *h);
     if (!h) return NULL;
     h->push = push;
+    h->lock = lock;
     h->listen_fd = listen_fd;
     h->daemon = MHD_start_daemon(MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_request, h,
                                  MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_URI_LOG_CALLBACK,
@@ -312,7 +326,8 @@ struct http_server *http_start(struct otter_push *push, int listen_fd)
 static bool wakes(const struct request *q)
 {
     if (!q->suspended) return false;
-    if (!q->streaming || q->ended) return true;
+    if (q->ended) return true;
+    if (!q->streaming) return !q->exchange.waits || now_ms() - q->asked >= ASK_MS;
     return q->cursor != q->server->push->device->events.last || seconds() - q->said >= KEEP_ALIVE_S;
 }
 
@@ -354,7 +369,10 @@ bool http_run(struct http_server *h, int timeout_ms)
     if (!h->going && !h->resting) FD_SET(h->listen_fd, &in);
     h->resting = false;
     if (h->listen_fd > highest) highest = h->listen_fd;
-    if (select(highest + 1, &in, &out, &broken, &wait) < 0) return errno == EINTR;
+    if (h->lock) h->lock->give(h->lock->ctx);
+    int ready = select(highest + 1, &in, &out, &broken, &wait), code = errno;
+    if (h->lock) h->lock->take(h->lock->ctx);
+    if (ready < 0) return code == EINTR;
     bool knock = FD_ISSET(h->listen_fd, &in);
     /* First those that are here: one may leave. */
     if (MHD_run_from_select(h->daemon, &in, &out, &broken) != MHD_YES) return false;

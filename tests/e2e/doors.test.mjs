@@ -598,7 +598,7 @@ describe('what the device tells', { concurrency: 3 }, () => {
             project: 'demo', id: '020000000001', chip: 'ESP32-C3', rollback: true, can_confirm: false, can_roll_back: true, went_back: null, division: null,
             update: { state: 'idle', door: null, size: 0, received: 0, written: 0, wanted: 0, record_writes: 0,
                 error: null, message: null },
-            resume: null, files: null,
+            resume: null, files: null, channel: null,
         });
         const { uptime, ...info } = await d.get('/api/v1/info');
         assert.ok(Number.isInteger(uptime) && uptime < 30);

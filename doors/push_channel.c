@@ -1,0 +1,234 @@
+/* What becomes of an exchange about channels. Knows the API's words and the channel door's calls. */
+#include "doors/push_channel.h"
+
+#include <cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "doors/channel.h"
+#include "doors/text.h"
+
+static struct otter_channel *channel_of(const struct otter_exchange *x) { return x->push->config.channel; }
+
+static bool header_is(const struct otter_http_head *h, const char *name, const char *value)
+{
+    const char *got = h->header(h->ctx, name);
+    return got && strcmp(got, value) == 0;
+}
+
+/* "application/json", whatever parameters follow. */
+static bool is_json(const struct otter_http_head *h)
+{
+    const char *type = h->header(h->ctx, "Content-Type");
+    static const char json[] = "application/json";
+    size_t n = sizeof json - 1;
+    return type && strncasecmp(type, json, n) == 0 && (!type[n] || strchr("; ", type[n]));
+}
+
+static enum otter_err begin_body(struct otter_exchange *x, const struct otter_http_head *h)
+{
+    size_t most = x->ask == OTTER_ASK_SELECT ? OTTER_CHANNEL_NAME_BYTES * 6 + 2 : OTTER_BOARD_MAX;
+    if (!is_json(h)) return OTTER_NOT_JSON;
+    if (!h->has_length) return OTTER_LENGTH_REQUIRED;
+    if (h->length > most) return OTTER_TOO_LARGE;
+    x->taken = malloc((size_t)h->length + 1);
+    x->taken_room = (size_t)h->length;
+    return x->taken ? OTTER_OK : OTTER_MEMORY;
+}
+
+static enum otter_err begin_update(struct otter_exchange *x, const struct otter_http_head *h)
+{
+    struct otter_channel *c = channel_of(x);
+    x->ticket = c->updates;
+    x->async = header_is(h, "Prefer", "respond-async");
+    return otter_channel_update(c, header_is(h, "X-Firmware-Older", "accepted"));
+}
+
+enum otter_err otter_push_channel_begin(struct otter_exchange *x, const struct otter_http_head *h)
+{
+    struct otter_channel *c = channel_of(x);
+    if (!c) return OTTER_NO_CHANNEL;
+    switch ((enum otter_push_ask)x->ask) {
+    case OTTER_ASK_CHECK: x->ticket = c->checks; return otter_channel_check(c);
+    case OTTER_ASK_UPDATE: return begin_update(x, h);
+    case OTTER_ASK_SELECT:
+    case OTTER_ASK_SET_BOARD: return begin_body(x, h);
+    case OTTER_ASK_CHANNEL: return c->board.count ? OTTER_OK : OTTER_NO_CHANNEL;
+    case OTTER_ASK_CHANNELS:
+    case OTTER_ASK_CANCEL:
+    case OTTER_ASK_BOARD:
+    case OTTER_ASK_NONE: break;
+    }
+    return OTTER_OK;
+}
+
+void otter_push_channel_bytes(struct otter_exchange *x, const void *data, size_t n)
+{
+    if (n > x->taken_room - x->taken_size || !x->taken) {
+        x->err = OTTER_TOO_LARGE;
+        return;
+    }
+    memcpy(x->taken + x->taken_size, data, n);
+    x->taken_size += n;
+}
+
+/* ---- answers ---- */
+
+static char *print(cJSON *json)
+{
+    char *text = cJSON_PrintUnformatted(json);
+    cJSON_Delete(json);
+    return text;
+}
+
+static char *print_names(const struct otter_channel *c)
+{
+    cJSON *names = cJSON_CreateArray();
+    for (unsigned i = 0; i < c->board.count; i++)
+        cJSON_AddItemToArray(names, cJSON_CreateString(c->board.channel[i].name));
+    return print(names);
+}
+
+static void add_or_null(cJSON *o, const char *name, const char *text)
+{
+    if (text && *text)
+        cJSON_AddStringToObject(o, name, text);
+    else
+        cJSON_AddNullToObject(o, name);
+}
+
+/* What runs comes out of flash, which may hold any bytes. */
+static const char *running_version(const struct otter_channel *c)
+{
+    const char *version = c->update->device->running_image.desc.version;
+    return otter_utf8_count(version) == SIZE_MAX ? "?" : version;
+}
+
+static void add_find(cJSON *o, const struct otter_channel *c)
+{
+    const struct otter_release *r = &c->find.release;
+    add_or_null(o, "available", r->version);
+    cJSON_AddStringToObject(o, "verdict", otter_verdict_name(c->find.verdict));
+    add_or_null(o, "notes", r->notes);
+    if (r->size)
+        cJSON_AddNumberToObject(o, "size", r->size);
+    else
+        cJSON_AddNullToObject(o, "size");
+}
+
+static char *print_check(const struct otter_channel *c)
+{
+    cJSON *o = cJSON_CreateObject();
+    add_find(o, c);
+    cJSON_AddStringToObject(o, "current", running_version(c));
+    cJSON_AddStringToObject(o, "channel", otter_channel_name(c));
+    return print(o);
+}
+
+static enum otter_err select_channel(struct otter_exchange *x)
+{
+    cJSON *json = otter_json_read(x->taken, x->taken_size);
+    enum otter_err e = cJSON_IsString(json) ? otter_channel_select(channel_of(x), json->valuestring) : OTTER_ARG;
+    cJSON_Delete(json);
+    return e;
+}
+
+static enum otter_err set_board(struct otter_exchange *x)
+{
+    struct otter_board b;
+    x->why = otter_board_read(x->taken, x->taken_size, &b);
+    if (x->why) return OTTER_BOARD;
+    enum otter_err e = otter_channel_set_board(channel_of(x), &b);
+    otter_board_free(&b);
+    return e;
+}
+
+static enum otter_err end_check(struct otter_exchange *x, char **json)
+{
+    const struct otter_channel *c = channel_of(x);
+    if (c->checks == x->ticket) return OTTER_AGAIN;
+    if (c->find.err) return c->find.err;
+    *json = print_check(c);
+    return *json ? OTTER_OK : OTTER_MEMORY;
+}
+
+static enum otter_err end_update(struct otter_exchange *x)
+{
+    const struct otter_channel *c = channel_of(x);
+    if (x->async) {
+        x->result = "started";
+        return OTTER_OK;
+    }
+    if (c->updates == x->ticket) return OTTER_AGAIN;
+    x->result = c->err ? otter_err_name(c->err) : "switched";
+    return c->err == OTTER_ALREADY_CURRENT ? OTTER_OK : c->err;
+}
+
+enum otter_err otter_push_channel_end(struct otter_exchange *x, char **json)
+{
+    struct otter_channel *c = channel_of(x);
+    enum otter_err e = x->err;
+    if (e) return e;
+    switch ((enum otter_push_ask)x->ask) {
+    case OTTER_ASK_CHANNELS: *json = print_names(c); break;
+    case OTTER_ASK_CHANNEL: *json = print(cJSON_CreateString(otter_channel_name(c))); break;
+    case OTTER_ASK_SELECT: return select_channel(x);
+    case OTTER_ASK_CHECK: e = end_check(x, json); break;
+    case OTTER_ASK_UPDATE: e = end_update(x); break;
+    case OTTER_ASK_CANCEL: otter_channel_cancel(c); break;
+    case OTTER_ASK_BOARD: *json = otter_board_write(&c->board); break;
+    case OTTER_ASK_SET_BOARD: return set_board(x);
+    case OTTER_ASK_NONE: break;
+    }
+    x->waits = e == OTTER_AGAIN;
+    return e;
+}
+
+/* ---- errors ---- */
+
+/* The codes that clients of the older device API know: 404 for a check, 520 and 521 for an update. What says that now
+ * is not the time keeps its own. */
+static int status_of(const struct otter_exchange *x, enum otter_err err)
+{
+    int own = otter_err_http(err);
+    bool ended = x->result != NULL || x->ask == OTTER_ASK_CHECK;
+    if (own == 409 || own == 401 || own == 403 || own == 503 || !ended) return own;
+    if (x->ask == OTTER_ASK_CHECK) return 404;
+    if (x->ask == OTTER_ASK_UPDATE) return channel_of(x)->at_check ? 520 : 521;
+    return own;
+}
+
+void otter_push_channel_words(struct otter_exchange *x, enum otter_err err, char *words, size_t size)
+{
+    const struct otter_channel *c = channel_of(x);
+    const char *said = otter_err_text(err);
+    if (c && x->ask == OTTER_ASK_CHECK && c->find.err == err) said = c->find.words;
+    if (c && x->ask == OTTER_ASK_UPDATE && x->result && c->err == err) said = c->words;
+    snprintf(words, size, "%s", said);
+    if (c && err == OTTER_NEEDS_CABLE && c->find.release.notes[0])
+        snprintf(words + strlen(words), size - strlen(words), " %s", c->find.release.notes);
+    x->status = status_of(x, err);
+}
+
+void otter_push_channel_status(cJSON *o, const struct otter_push *p)
+{
+    const struct otter_channel *c = p->config.channel;
+    if (!c || !c->board.count) {
+        cJSON_AddNullToObject(o, "channel");
+        return;
+    }
+    cJSON *ch = cJSON_AddObjectToObject(o, "channel");
+    enum otter_err err = c->updates ? c->err : OTTER_OK;
+    cJSON_AddStringToObject(ch, "name", otter_channel_name(c));
+    add_or_null(ch, "vanished", c->vanished);
+    cJSON_AddStringToObject(ch, "state", otter_channel_state_name(c));
+    add_find(ch, c);
+    cJSON_AddNumberToObject(ch, "fetched", (double)c->fetch.fetched);
+    cJSON_AddNumberToObject(ch, "tries", c->fetch.tries);
+    add_or_null(ch, "check_error", c->find.err ? otter_err_name(c->find.err) : NULL);
+    add_or_null(ch, "check_message", c->find.err ? c->find.words : NULL);
+    add_or_null(ch, "error", err ? otter_err_name(err) : NULL);
+    add_or_null(ch, "message", err ? c->words : NULL);
+}
