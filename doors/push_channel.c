@@ -227,6 +227,7 @@ void otter_push_channel_status(cJSON *o, const struct otter_push *p)
     add_find(ch, c);
     cJSON_AddNumberToObject(ch, "fetched", (double)c->fetch.fetched);
     cJSON_AddNumberToObject(ch, "tries", c->fetch.tries);
+    cJSON_AddNumberToObject(ch, "updates", c->updates);
     add_or_null(ch, "check_error", c->find.err ? otter_err_name(c->find.err) : NULL);
     add_or_null(ch, "check_message", c->find.err ? c->find.words : NULL);
     add_or_null(ch, "error", err ? otter_err_name(err) : NULL);

@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
+import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -35,7 +36,8 @@ const { chromium } = await import('playwright-core');
 
 class Device {
     // port 0: a free one, kept over a power cut
-    constructor(name, table) {
+    constructor(name, table, args = []) {
+        this.args = args;
         this.flash = path.join(DIR, name + '.flash');
         this.table = table;
         this.port = 0;
@@ -43,7 +45,7 @@ class Device {
 
     async on() {
         const args = ['device', 'run', '--flash', this.flash, '--http', '127.0.0.1:' + this.port, '--time', 'real',
-            '--table', this.table, '--image', image('1.0.0'), '--scenario', path.join(DIR, 'scenario.json')];
+            '--table', this.table, '--image', image('1.0.0'), '--scenario', path.join(DIR, 'scenario.json'), ...this.args];
         this.log = '';
         this.child = spawn(OTTER, args, { stdio: ['ignore', 'pipe', 'inherit'] });
         this.gone = new Promise(done => this.child.once('exit', done));
@@ -467,6 +469,47 @@ const cases = {
         await shot(page, '23-elastic-files');
     },
 
+    async 'a channel: chosen, looked at, updated from, with progress'() {
+        const d = fetching, page = await open(d);
+        await page.waitForSelector('#pull', { state: 'visible' });
+        assert.deepEqual(await page.$$eval('#channel option', all => all.map(o => o.textContent)), ['stable', 'testing', 'gone']);
+        assert.equal(await page.inputValue('#channel'), 'stable');
+        await page.click('#look');
+        await sees(page, 'offer', /^1\.0\.0 is offered: nothing to update$/);
+        assert.equal(await page.isVisible('#fetch'), false);
+        await page.selectOption('#channel', 'testing');
+        await sees(page, 'offer', /^5\.0\.0 is available, 586 KiB$/);
+        await sees(page, 'notes', /^Faster <b>everything<\/b>$/);
+        await shot(page, '24-channel');
+        await watch(page);
+        await page.click('#fetch');
+        await sees(page, 'phase', /^Receiving$/);
+        await page.waitForSelector('#stop', { state: 'visible' });
+        await shot(page, '25-channel-receiving');
+        await page.click('#stop');
+        await sees(page, 'note', /^The update was cancelled\. The running firmware was not touched\.$/);
+        await page.click('#fetch');
+        await sees(page, 'note', /^Now running 5\.0\.0, confirmed\.$/, 2 * PATIENCE_MS);
+        const { values } = await page.evaluate(() => seen);
+        assert.ok(values.length > 5, `${values}`);
+    },
+
+    async 'a channel: failures are told as failures'() {
+        const d = fetching, page = await open(d), { boot_id } = await d.status();
+        await page.selectOption('#channel', 'gone');
+        await sees(page, 'offer', /^The server answered with an error\. Its status: 404\.$/);
+        assert.equal(await page.isVisible('#fetch'), false);
+        await page.selectOption('#channel', 'stable');
+        await sees(page, 'offer', /^1\.0\.0 is available/);
+        server.version = '6.0.0';
+        await page.click('#look');
+        await sees(page, 'offer', /^6\.0\.0 is available/);
+        await page.click('#fetch');
+        await sees(page, 'note', /^The image's version is not the one.* The running firmware was not touched\.$/);
+        await shot(page, '26-channel-failed');
+        await still(d, '5.0.0', boot_id);
+    },
+
     async 'no script error, and nothing asked of any other host'() {
         assert.deepEqual(errors, []);
         assert.deepEqual(strangers, []);
@@ -478,12 +521,40 @@ const cases = {
 const device = new Device('device', 'two_ota'), ELASTIC = path.join(DIR, 'elastic.table');
 execFileSync(OTTER, ['table', 'plan', '--flash', '4M', '--app', '400K', '--grow', '300K', '-o', ELASTIC], { stdio: 'ignore' });
 const elastic = new Device('elastic', ELASTIC);
+
+// What the channels serve: 1.0.0, which runs; 5.0.0, slowly; nothing.
+const server = http.createServer((q, r) => {
+    if (q.url === '/stable.json') r.end(JSON.stringify({ version: server.version, path: '1.0.0.bin' }));
+    else if (q.url === '/1.0.0.bin') r.end(fs.readFileSync(image('1.0.0')));
+    else if (q.url === '/testing.json') r.end(JSON.stringify({ version: '5.0.0', path: '5.0.0.bin', size: slow.length, notes: 'Faster <b>everything</b>' }));
+    else if (q.url === '/5.0.0.bin') drip(r, slow);
+    else r.writeHead(404).end();
+});
+const slow = fs.readFileSync(image('5.0.0', { size: 600000 }));
+server.version = '1.0.0';
+
+async function drip(reply, bytes) {
+    reply.writeHead(200, { 'Content-Length': bytes.length });
+    for (let at = 0; at < bytes.length && !reply.destroyed; at += 20000) {
+        reply.write(bytes.subarray(at, at + 20000));
+        await sleep(100);
+    }
+    reply.end();
+}
+
+await new Promise(done => server.listen(0, '127.0.0.1', done));
+const from = `http://127.0.0.1:${server.address().port}`, BOARD = path.join(DIR, 'board.yaml');
+const rows = ['stable', 'testing', 'gone'].map(n => `    - {name: ${n}, path: "${from}/${n}.json"}\n`);
+fs.writeFileSync(BOARD, 'ota:\n  channels:\n' + rows.join(''));
+const fetching = new Device('fetching', 'two_ota_large', ['--board', BOARD]);
 let failed = 0, number = 0;
 
 const comment = words => words.replaceAll(/^/gm, '# ');
 
 async function cleanUp() {
-    for (const d of [device, elastic])
+    server.close();
+    server.closeAllConnections();
+    for (const d of [device, elastic, fetching])
         if (d.child && d.child.exitCode === null && d.child.signalCode === null) await d.off();
     if (browser) await browser.close();
     fs.rmSync(DIR, { recursive: true, force: true, maxRetries: 3 });
@@ -497,6 +568,7 @@ try {
     browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
     await device.on();
     await elastic.on();
+    await fetching.on();
     console.log('TAP version 13\n1..' + Object.keys(cases).length);
     for (const [name, run] of Object.entries(cases)) {
         const start = Date.now();
@@ -505,7 +577,7 @@ try {
         for (const c of browser.contexts()) await c.close();
         console.log(`${fault ? 'not ok' : 'ok'} ${++number} - ${name} # ${Date.now() - start} ms`);
         if (fault) console.log(comment(fault.stack + '\n\nThe devices\' last words:\n' +
-            device.log.slice(-1500) + elastic.log.slice(-1500)));
+            device.log.slice(-1500) + elastic.log.slice(-1500) + fetching.log.slice(-1500)));
         failed += fault ? 1 : 0;
     }
 } finally {
