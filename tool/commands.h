@@ -2,6 +2,7 @@
 #ifndef OTTER_TOOL_COMMANDS_H
 #define OTTER_TOOL_COMMANDS_H
 
+int tool_board(int argc, char **argv);
 int tool_image(int argc, char **argv);
 int tool_otadata(int argc, char **argv);
 int tool_flash(int argc, char **argv);

@@ -63,6 +63,7 @@ int main(int argc, char **argv)
         {"table", tool_table, "partition tables: build, dump, verify, plan"},
         {"otadata", tool_otadata, "which slot would boot, and why"},
         {"nvs", tool_nvs, "NVS partitions: build, dump, get, set, erase"},
+        {"board", tool_board, "board.yaml: check, json, nvs"},
         {"flash", tool_flash, "whole-flash files: build, info, boot, erase"},
         {"torture", tool_torture, "proves that no loss of power costs a device"},
         {"device", run_device, "the virtual ESP32"},

@@ -90,7 +90,7 @@ static void turn(struct net_curl *c, int wait_ms)
     for (CURLMsg *m; (m = curl_multi_info_read(c->multi, &left));)
         if (m->msg == CURLMSG_DONE) {
             c->done = true;
-            c->result = m->data.result;
+            c->result = (int)m->data.result;
         }
     if (!has_news(c) && wait_ms > 0) curl_multi_poll(c->multi, NULL, 0, wait_ms, NULL);
 }

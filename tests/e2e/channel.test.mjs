@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import { Bench, patched, sha256, until } from './device.mjs';
+import { Bench, otter, patched, sha256, until } from './device.mjs';
 import { Cutter, Nginx, serve } from './nginx.mjs';
 
 const API = '/api/v1', ANY = { '*': { behaviour: 'healthy', confirm_after_ms: 0 } };
@@ -143,6 +143,20 @@ describe('a channel', { concurrency: 4 }, () => {
         assert.equal((await ask(d, 'GET', '/firmware/channels')).body, '["stable"]');
     });
 
+    test('comes out of board.yaml by the tool', async () => {
+        const url = `${nginx.url()}/stable.json`, file = board({ stable: url, 'bleeding edge': `${nginx.url()}/big.json` });
+        const checked = await otter(['board', 'check', file]), json = await otter(['board', 'json', file]);
+        assert.match(checked.out, /^stable .*stable\.json \(default\)\nbleeding edge .*big\.json\n$/);
+        const table = bench.file((await otter(['board', 'nvs', file])).out, '.csv'), nvs = bench.file('');
+        assert.equal((await otter(['nvs', 'build', table, '-o', nvs, '--size', '24K'])).code, 0);
+        assert.equal((await otter(['nvs', 'get', nvs, 'ota', 'channels'])).out.trim(), json.out.trim());
+        const d = await bench.device({ image: v10, scenario: ANY, args: ['--ca', nginx.ca] });
+        answered(await ask(d, 'PUT', '/board', json.out), 200, null);
+        answered(await update(d), 200, 'switched');
+        const bad = await otter(['board', 'check', bench.file('a: 1\nota:\n  channels: 7\n', '.yaml')]);
+        assert.deepEqual([bad.code, bad.err.replace(/^.*, line/, 'line')], [3, 'line 3: "channels" is no list\n']);
+    });
+
     test('is asked by other sites in vain', async () => {
         const d = await device(`${nginx.url()}/stable.json`);
         const evil = { Origin: 'http://evil.example' };
@@ -159,8 +173,9 @@ describe('a check', { concurrency: 4 }, () => {
         for (let i = 0; i < 3; i++) assert.equal(JSON.parse((await check(d)).body).available, '1.1.0');
         await until('the log', () => nginx.sent('/etag.json').length === 3);
         assert.deepEqual(nginx.sent('/etag.json').map(l => l.status), [200, 304, 304]);
-        nginx.put('etag.json', release(v11, '1.2.0', '1.1.0.bin'));
-        assert.equal(JSON.parse((await check(d)).body).available, '1.2.0');
+        // nginx tells files apart by second and size.
+        nginx.put('etag.json', release(v11, '1.20.0', '1.1.0.bin'));
+        assert.equal(JSON.parse((await check(d)).body).available, '1.20.0');
     });
 
     test('takes it packed', async () => {
@@ -479,11 +494,12 @@ describe('cut everywhere', { concurrency: 3 }, () => {
         fs.rmSync(d.flash);
         return lost;
     };
-    let lost = 0;
+    let lost = 0, ran = 0;
     for (const [i, [at, tear]] of cuts.entries())
         test(`power, at operation ${at}, ${tear}`, async () => {
             const times = await power(at, tear, `power-${i}`);
             lost += times;
+            ran++;
         });
-    after(() => assert.ok(lost >= 45, `power went ${lost} times`));
+    after(() => assert.ok(lost >= ran * 0.9, `power went ${lost} times in ${ran} updates`));
 });
