@@ -14,7 +14,6 @@
 #include "ports/psa/crypto.h"
 #include "ports/sim/bootloader.h"
 #include "ports/sim/settings.h"
-#include "ports/sim/table.h"
 #include "tool/device.h"
 #include "web_page.h"
 
@@ -116,8 +115,7 @@ static void start_firmware(struct life *l)
     struct otter_ports ports = {
         .flash = &l->nor.port, .chip = &l->chip, .crypto = &otter_crypto_psa, .clock = &l->clock};
     if (sim_settings_open(&l->settings, &l->nor.port, &otter_crypto_psa)) ports.settings = &l->settings.port;
-    struct sim_table table = {l->nor.bytes + OTTER_CFG_TABLE_OFFSET, l->nor.size, &otter_crypto_psa};
-    if (sim_table_overlaps(&table)) {
+    if (otter_elastic_table(&l->device, &ports)) {
         ports.layout = &otter_layout_elastic;
         ports.data = device_files_elastic(&l->files, &l->nor.port);
     }

@@ -193,6 +193,10 @@ _Static_assert(sizeof(struct otter_session) <= OTTER_SESSION_MAX, "a session tak
  * running slot the error says why; status calls then still work as far as they can. */
 enum otter_err otter_open(struct otter_device *d, const struct otter_ports *ports);
 
+/* Do the table's slots overlap, so that otter_layout_elastic is to be named to otter_open()? False also if it cannot be
+ * read. scratch is overwritten: the device that is opened next will do. */
+bool otter_elastic_table(struct otter_device *scratch, const struct otter_ports *ports);
+
 /* Only images signed with one of these keys are taken from now on. To be called after otter_open(); keys beyond
  * OTTER_CFG_KEYS, those of the settings included, are OTTER_ARG. */
 enum otter_err otter_require_signature(struct otter_device *d, const uint8_t (*key_digests)[32], unsigned count);
