@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "doors/push_part.h"
+
 static const struct otter_files *files_of(const struct otter_exchange *x) { return x->push->config.files; }
 
 static enum otter_err get_info(const struct otter_exchange *x, struct otter_files_info *info)
@@ -25,7 +27,7 @@ enum otter_err otter_push_files_find(struct otter_exchange *x)
 }
 
 /* What cannot fit is refused before its first byte. */
-enum otter_err otter_push_files_begin(struct otter_exchange *x, const struct otter_http_head *h)
+static enum otter_err take_head(struct otter_exchange *x, const struct otter_http_head *h)
 {
     struct otter_files_info info;
     enum otter_err e = get_info(x, &info);
@@ -38,8 +40,9 @@ enum otter_err otter_push_files_begin(struct otter_exchange *x, const struct ott
     return e;
 }
 
-enum otter_err otter_push_files_bytes(struct otter_exchange *x, const uint8_t *data, size_t n)
+static enum otter_err take_body(struct otter_exchange *x, const void *body, size_t n)
 {
+    const uint8_t *data = body;
     enum otter_err e = OTTER_OK;
     while (n && !e) {
         uint32_t piece = n < OTTER_FILE_PIECE ? (uint32_t)n : OTTER_FILE_PIECE;
@@ -50,14 +53,22 @@ enum otter_err otter_push_files_bytes(struct otter_exchange *x, const uint8_t *d
     return e;
 }
 
-enum otter_err otter_push_files_end(struct otter_exchange *x, enum otter_err err)
+static enum otter_err take_end(struct otter_exchange *x)
 {
-    if (x->push->storer != x) return err;
-    x->push->storer = NULL;
-    if (!err) err = files_of(x)->commit(files_of(x)->ctx);
-    if (err) files_of(x)->abort(files_of(x)->ctx);
-    return err;
+    enum otter_err e = files_of(x)->commit(files_of(x)->ctx);
+    if (!e) x->push->storer = NULL;
+    return e;
 }
+
+static void done(struct otter_exchange *x)
+{
+    if (x->push->storer != x) return;
+    files_of(x)->abort(files_of(x)->ctx);
+    x->push->storer = NULL;
+}
+
+const struct otter_push_part otter_push_files_part = {
+    .head = take_head, .body = take_body, .end = take_end, .done = done, .result = "stored"};
 
 enum otter_err otter_push_files_remove(struct otter_exchange *x)
 {

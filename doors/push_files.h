@@ -5,10 +5,6 @@
 #include "doors/push.h"
 
 enum otter_err otter_push_files_find(struct otter_exchange *x);
-enum otter_err otter_push_files_begin(struct otter_exchange *x, const struct otter_http_head *h);
-enum otter_err otter_push_files_bytes(struct otter_exchange *x, const uint8_t *data, size_t n);
-/* Ends the storing, by commit where there is no error; gives that, or the commit's own. */
-enum otter_err otter_push_files_end(struct otter_exchange *x, enum otter_err err);
 enum otter_err otter_push_files_remove(struct otter_exchange *x);
 /* The error's sentence, with numbers where there are any. */
 void otter_push_files_words(const struct otter_exchange *x, enum otter_err err, char *words, size_t size);

@@ -136,6 +136,10 @@ static void open_door(struct life *l)
         .page = web_page,
         .page_size = sizeof web_page,
         .files = device_files_open(&l->files, l->power, &l->nor.port),
+        .data = &otter_push_data_part,
+        .migrate = &otter_push_migrate_part,
+        .data_waits = otter_data_waits,
+        .data_forgo = otter_data_forgo,
         .boot_id = l->power->shared->boot_id,
     };
     otter_push_init(&l->push, &l->update, &config);

@@ -1,0 +1,30 @@
+/* What takes a request's body, and what such parts share. Parts of the door; not for ports. */
+#ifndef OTTER_DOORS_PUSH_PART_H
+#define OTTER_DOORS_PUSH_PART_H
+
+#include "doors/push.h"
+
+struct otter_push_part {
+    /* Judges the head. OTTER_OK: the exchange is this part's until done(). */
+    enum otter_err (*head)(struct otter_exchange *x, const struct otter_http_head *h);
+    enum otter_err (*body)(struct otter_exchange *x, const void *data, size_t n);
+    /* All of the body has come: one step a call while it returns OTTER_AGAIN. */
+    enum otter_err (*end)(struct otter_exchange *x);
+    /* It is over; gives up what has not ended. */
+    void (*done)(struct otter_exchange *x);
+    const char *result; /* Otter-Result of success; NULL: none */
+    bool restarts;      /* after success */
+};
+
+extern const struct otter_push_part otter_push_upload_part, otter_push_files_part;
+
+static inline const char *otter_push_header(const struct otter_http_head *h, const char *name)
+{
+    return h->header(h->ctx, name);
+}
+
+/* "bytes FIRST-LAST/SIZE": the rest of a file whose beginning the device has. It is the whole rest. Without it *first
+ * and *size stay. */
+bool otter_push_range(const char *text, const struct otter_http_head *h, uint32_t *first, uint32_t *size);
+
+#endif
