@@ -41,7 +41,7 @@ struct otter_chip {
     uint16_t efuse_revision;            /* eFuse block revision, major * 100 + minor */
     uint32_t secure_version;            /* anti-rollback version burnt into eFuse; 0 where it is not used */
     bool rollback;                      /* the boot loader was built with CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE */
-    /* Physical flash offset of the image that runs: its start, or any address inside it. */
+    /* Physical flash offset at which the image that runs begins. */
     int32_t (*running)(void *ctx, uint32_t *off);
     /* Restarts after delay_ms; returns at once. */
     void (*reboot)(void *ctx, uint32_t delay_ms);
