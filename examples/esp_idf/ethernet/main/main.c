@@ -12,6 +12,11 @@ static const struct otter_health_policy policy = {
     .app = true,
 };
 
+#if CONFIG_EXAMPLE_BALLAST_KB
+/* Elastic flash is about sizes. The linker keeps it for its attribute. */
+__attribute__((used)) static const char ballast[CONFIG_EXAMPLE_BALLAST_KB * 1024] = "ballast";
+#endif
+
 /* Here a product asks itself whether it works: sensors, cloud, user interface. */
 static void check_itself(void)
 {
