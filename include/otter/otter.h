@@ -219,9 +219,10 @@ uint32_t otter_resume_offset(const struct otter_device *d, const struct otter_of
 uint32_t otter_want(const struct otter_session *s);
 
 /* Takes the next n bytes (at most OTTER_FEED_MAX). Nothing is erased before the first 288 bytes have been judged. With
- * up to 4096 bytes a call blocks for at most one erase, one sector of writes and the reads that go with them (some 3 %
- * more). Erases of single sectors come on top where otadata is mended first, where the slot's old header can only be
- * erased (write_unit above 4), and where a page of the settings is full. */
+ * up to 4096 bytes a call blocks for one erase, or for two sectors' writes with the reads that go with them. The first
+ * call that changes flash mends otadata, if it must, and writes the record: an erase of a sector may come on top where a
+ * page of the settings is full, and with the first erase of the slot where its old header can only be erased
+ * (write_unit above 4). */
 enum otter_err otter_feed(struct otter_session *s, const void *data, size_t n);
 
 /* All bytes have come: one step a call while it returns OTTER_AGAIN. Reads everything back and verifies it, writes the
