@@ -7,7 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "doors/push_files.h"
 #include "doors/push_json.h"
 #include "doors/push_part.h"
 
@@ -115,8 +114,10 @@ static void reply_error(struct otter_exchange *x, enum otter_err err)
     int status = otter_err_http(err);
     if (routes[x->route].action == UPLOAD || routes[x->route].action == UPDATE)
         otter_update_words(x->push->update, err, words);
+    else if (x->push->config.files_part)
+        x->push->config.files_part->words(x, err, words, sizeof words);
     else
-        otter_push_files_words(x, err, words, sizeof words);
+        snprintf(words, sizeof words, "%s", otter_err_text(err));
     size_t n = strlen(words);
     if (x->why) snprintf(words + n, sizeof words - n, " Here: %s.", x->why);
     x->result = otter_err_name(err);
@@ -204,19 +205,19 @@ static enum otter_err check_access(const struct otter_push *p, const struct otte
 }
 
 /* Parts that the device was built without are not there. */
-static bool is_there(const struct otter_push *p, enum action action)
+static enum otter_err is_there(const struct otter_push *p, enum action action)
 {
-    if (action == DATA) return p->config.data != NULL;
-    if (action == MIGRATE) return p->config.migrate != NULL;
-    return action != NOTHING;
+    if (action == FILES || action == FILE_OF_NAME) return p->config.files_part ? OTTER_OK : OTTER_NO_FILES;
+    bool there = action == DATA ? p->config.data != NULL : action != MIGRATE || p->config.migrate;
+    return there && action != NOTHING ? OTTER_OK : OTTER_NOT_FOUND;
 }
 
 static enum otter_err check_request(struct otter_push *p, const struct otter_exchange *x,
                                     const struct otter_http_head *h)
 {
     enum otter_err e = check_access(p, h);
+    if (!e) e = is_there(p, routes[x->route].action);
     if (e) return e;
-    if (!is_there(p, routes[x->route].action)) return OTTER_NOT_FOUND;
     if (h->boundless) return OTTER_LENGTH_REQUIRED;
     return method_fits(&routes[x->route], h) ? OTTER_OK : OTTER_METHOD;
 }
@@ -247,11 +248,12 @@ static enum otter_err find_file(struct otter_exchange *x, const struct otter_htt
 
 static void reply_files(struct otter_exchange *x)
 {
-    enum otter_err e = x->removes ? otter_push_files_remove(x) : otter_push_files_find(x);
+    const struct otter_push_files *files = x->push->config.files_part;
+    enum otter_err e = x->removes ? files->remove(x) : files->find(x);
     if (e || x->removes)
         reply_done(x, e);
     else if (!x->name[0])
-        reply_json(x, 200, otter_push_json_files(x->push));
+        reply_json(x, 200, files->list(x->push));
     else
         reply(x, 200, "application/octet-stream", NULL, x->size);
 }
@@ -313,7 +315,7 @@ static const struct otter_push_part *part_for(const struct otter_exchange *x, co
     case UPDATE: return &otter_push_upload_part;
     case DATA: return c->data;
     case MIGRATE: return c->migrate;
-    case FILE_OF_NAME: return &otter_push_files_part;
+    case FILE_OF_NAME: return &c->files_part->part;
     default: return NULL;
     }
 }
@@ -388,6 +390,11 @@ enum otter_err otter_push_end(struct otter_exchange *x)
         act(x);
     }
     return OTTER_OK;
+}
+
+bool otter_push_read(struct otter_exchange *x, uint64_t off, void *dst, size_t n)
+{
+    return x->push->config.files_part->read(x, off, dst, n);
 }
 
 void otter_push_done(struct otter_exchange *x)

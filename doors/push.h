@@ -22,10 +22,12 @@ enum {
     OTTER_DRAIN_MS = 10000
 };
 
-/* Parts of the door that a device names if it is to have them: the data image of an elastic flash, and the change to
- * elastic slots. */
+/* Parts of the door that a device names if it is to have them: files, the data image of an elastic flash, and the
+ * change to elastic slots. */
 typedef bool otter_push_data_waits(struct otter_device *d, struct otter_data_wait *out);
 struct otter_push_part;
+struct otter_push_files;
+extern const struct otter_push_files otter_push_files;
 extern const struct otter_push_part otter_push_data_part, otter_push_migrate_part;
 
 struct otter_push_config {
@@ -33,6 +35,7 @@ struct otter_push_config {
     const uint8_t *page; /* gzip'd HTML */
     size_t page_size;
     const struct otter_files *files;              /* NULL: none */
+    const struct otter_push_files *files_part;    /* &otter_push_files with files, else NULL */
     const struct otter_push_part *data, *migrate; /* NULL: none */
     /* With data: otter_data_waits() and otter_data_forgo(). */
     otter_push_data_waits *data_waits;

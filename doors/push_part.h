@@ -16,7 +16,18 @@ struct otter_push_part {
     bool restarts;      /* after success */
 };
 
-extern const struct otter_push_part otter_push_upload_part, otter_push_files_part;
+/* Files: what is asked for by name, or all of them, besides. */
+struct otter_push_files {
+    struct otter_push_part part;
+    enum otter_err (*find)(struct otter_exchange *x);
+    enum otter_err (*remove)(struct otter_exchange *x);
+    bool (*read)(struct otter_exchange *x, uint64_t off, void *dst, size_t n);
+    char *(*list)(struct otter_push *p);
+    /* The error's sentence, with numbers where there are any. */
+    void (*words)(const struct otter_exchange *x, enum otter_err err, char *words, size_t size);
+};
+
+extern const struct otter_push_part otter_push_upload_part;
 
 static inline const char *otter_push_header(const struct otter_http_head *h, const char *name)
 {

@@ -136,6 +136,7 @@ static void open_door(struct life *l)
         .page = web_page,
         .page_size = sizeof web_page,
         .files = device_files_open(&l->files, l->power, &l->nor.port),
+        .files_part = &otter_push_files,
         .data = &otter_push_data_part,
         .migrate = &otter_push_migrate_part,
         .data_waits = otter_data_waits,

@@ -8,7 +8,7 @@
  * HTTP 521 to 523 are those of the device API that the push door keeps: 521 flash or boot state, 522 receiving,
  * 523 the image itself. Exit status by family: 0 done, 2 usage, 3 image or format, 4 refused, 5 flash or device,
  * 6 connection. */
-#define OTTER_ERRORS(X)                                                                                                \
+#define OTTER_DEVICE_ERRORS(X)                                                                                         \
     X(OK, 0, "ok", 200, 0, "Done.")                                                                                    \
     X(AGAIN, 1, "again", 202, 0, "Not finished yet; the next step is due.")                                            \
     X(ALREADY_CURRENT, 2, "already_current", 200, 0, "This very image already runs; nothing was changed.")             \
@@ -41,7 +41,6 @@
     X(CHECKSUM, -34, "bad_checksum", 523, 3, "The image's checksum is wrong; it was damaged on its way.")              \
     X(HASH, -35, "bad_hash", 523, 3, "The image's SHA-256 is wrong; it was damaged on its way.")                       \
     X(TOO_BIG, -36, "too_big", 413, 4, "The image does not fit into the slot.")                                        \
-    X(ELF, -37, "bad_elf", 523, 3, "This is not an ELF file that an app image can be made from.")                      \
     X(PROJECT, -40, "wrong_project", 523, 4, "The image is of another project than the firmware that runs.")           \
     X(VERSION, -41, "wrong_version", 523, 4, "The image's version is not the one that was announced.")                 \
     X(SECURE_VERSION, -42, "secure_version_too_old", 523, 4,                                                           \
@@ -108,22 +107,28 @@
       "front or behind, and without a space there; there are no folders.")                                             \
     X(FILES_FULL, -84, "files_full", 413, 4, "There is no room for this file, or for its name.")                       \
     X(FILES_BUSY, -85, "files_busy", 409, 4,                                                                           \
-      "Another file is being stored, or files are put away for an update; try again.")                                 \
-    X(CONNECT, -77, "connection_failed", 502, 6, "The device could not be reached.")                                   \
-    X(ROLLED_BACK, -78, "rolled_back", 500, 5, "The device went back to its previous firmware.")                       \
-    X(NO_CONFIRM, -79, "not_confirmed", 500, 5, "The new firmware did not confirm in time.")                           \
-    X(NVS_NOT_FOUND, -90, "nvs_not_found", 500, 4, "There is no setting of this name.")                                \
-    X(NVS_TYPE, -91, "nvs_wrong_type", 500, 4, "The setting is there, but of another type than was asked for.")        \
-    X(NVS_FULL, -92, "nvs_full", 500, 4,                                                                               \
-      "The settings partition has no room left for this value; erase settings that are not needed any more.")          \
-    X(NVS_NAME, -93, "nvs_bad_name", 500, 3, "A key or namespace name must have 1 to 15 characters.")                  \
-    X(NVS_TOO_LONG, -94, "nvs_too_long", 500, 4,                                                                       \
-      "The value is too long: a string takes 3,999 bytes, a blob what all pages but one hold.")                        \
-    X(NVS_VERSION, -95, "nvs_newer_version", 500, 3,                                                                   \
-      "The settings partition was written by a newer version of the format; use newer firmware or tools.")             \
-    X(NVS_CORRUPT, -96, "nvs_corrupt", 500, 5, "The stored value is damaged; set or erase it.")                        \
-    X(NVS_PAGES, -97, "nvs_no_free_page", 500, 5,                                                                      \
+      "Another file is being stored, or files are put away for an update; try again.")
+
+/* Only tools tell these, and devices with a settings store of ours. */
+#define OTTER_TOOL_ERRORS(X)                                                                                    \
+    X(ELF, -37, "bad_elf", 523, 3, "This is not an ELF file that an app image can be made from.")               \
+    X(CONNECT, -77, "connection_failed", 502, 6, "The device could not be reached.")                            \
+    X(ROLLED_BACK, -78, "rolled_back", 500, 5, "The device went back to its previous firmware.")                \
+    X(NO_CONFIRM, -79, "not_confirmed", 500, 5, "The new firmware did not confirm in time.")                    \
+    X(NVS_NOT_FOUND, -90, "nvs_not_found", 500, 4, "There is no setting of this name.")                         \
+    X(NVS_TYPE, -91, "nvs_wrong_type", 500, 4, "The setting is there, but of another type than was asked for.") \
+    X(NVS_FULL, -92, "nvs_full", 500, 4,                                                                        \
+      "The settings partition has no room left for this value; erase settings that are not needed any more.")   \
+    X(NVS_NAME, -93, "nvs_bad_name", 500, 3, "A key or namespace name must have 1 to 15 characters.")           \
+    X(NVS_TOO_LONG, -94, "nvs_too_long", 500, 4,                                                                \
+      "The value is too long: a string takes 3,999 bytes, a blob what all pages but one hold.")                 \
+    X(NVS_VERSION, -95, "nvs_newer_version", 500, 3,                                                            \
+      "The settings partition was written by a newer version of the format; use newer firmware or tools.")      \
+    X(NVS_CORRUPT, -96, "nvs_corrupt", 500, 5, "The stored value is damaged; set or erase it.")                 \
+    X(NVS_PAGES, -97, "nvs_no_free_page", 500, 5,                                                               \
       "The settings partition is smaller than 3 pages or has no free page, so it can only be read.")
+
+#define OTTER_ERRORS(X) OTTER_DEVICE_ERRORS(X) OTTER_TOOL_ERRORS(X)
 
 enum otter_err {
 #define OTTER_ERR_ENUM(constant, number, name, http, exit_status, text) OTTER_##constant = number,

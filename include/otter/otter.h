@@ -220,8 +220,8 @@ uint32_t otter_want(const struct otter_session *s);
 
 /* Takes the next n bytes (at most OTTER_FEED_MAX). Nothing is erased before the first 288 bytes have been judged. With
  * up to 4096 bytes a call blocks for one erase, or for two sectors' writes with the reads that go with them. The first
- * call that changes flash mends otadata, if it must, and writes the record: an erase of a sector may come on top where a
- * page of the settings is full, and with the first erase of the slot where its old header can only be erased
+ * call that changes flash mends otadata, if it must, and writes the record: an erase of a sector may come on top where
+ * a page of the settings is full, and with the first erase of the slot where its old header can only be erased
  * (write_unit above 4). */
 enum otter_err otter_feed(struct otter_session *s, const void *data, size_t n);
 

@@ -42,7 +42,7 @@ idf_component_optional_requires(PRIVATE esp_wifi espressif__cjson cjson)
 string(REPLACE "esp32" "otter_chip_esp32" chip ${IDF_TARGET})
 target_compile_definitions(${COMPONENT_LIB} PUBLIC OTTER_CONFIG_FILE="otter_config_idf.h" PRIVATE OTTER_ESP_CHIP=${chip})
 # There uint32_t is a long, as wide as the int that %u prints; what a format means is checked on Linux.
-target_compile_options(${COMPONENT_LIB} PRIVATE -Wno-format)
+target_compile_options(${COMPONENT_LIB} PRIVATE -Wno-format -msave-restore)
 
 if(CONFIG_OTTER_PUSH)
   set(page ${CMAKE_CURRENT_BINARY_DIR}/web_page.h)
