@@ -67,6 +67,7 @@ int main(int argc, char **argv)
         {"torture", tool_torture, "proves that no loss of power costs a device"},
         {"device", run_device, "the virtual ESP32"},
         {"push", run_push, "upload firmware to a device and wait until it runs"},
+        {"presign", tool_presign, "a URL with which one object of an S3 bucket can be fetched"},
         {"version", run_version, "this tool's version"},
         {NULL, NULL, NULL},
     };
