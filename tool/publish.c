@@ -54,13 +54,22 @@ static const char help_text[] =
 
 /* ---- outcome ---- */
 
+static const char *plain_in(const cJSON *b, const char *name, const char *otherwise, char *out, size_t size)
+{
+    const char *text = tool_json_text(b, name);
+    return publish_plain(text ? text : otherwise, out, size);
+}
+
 static void print_build(const cJSON *b)
 {
-    const char *min = tool_json_text(b, "min_version"), *chip = tool_json_text(b, "chip");
+    char chip[16], version[64], path[300], min[64];
     bool full = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(b, "requires_full_flash"));
-    printf("  %-9s %s, %.0f bytes, %s%s%s%s\n", chip ? chip : "any chip", tool_json_text(b, "version"),
-           tool_json_number(b, "size", UINT32_MAX), tool_json_text(b, "path"), min ? ", from version " : "",
-           min ? min : "", full ? ", requires full flash" : "");
+    plain_in(b, "path", "", path, sizeof path);
+    path[strcspn(path, "?")] = '\0'; /* behind it may be a signature */
+    plain_in(b, "min_version", "", min, sizeof min);
+    printf("  %-9s %s, %.0f bytes, %s%s%s%s\n", plain_in(b, "chip", "any chip", chip, sizeof chip),
+           plain_in(b, "version", "", version, sizeof version), tool_json_number(b, "size", UINT32_MAX), path,
+           *min ? ", from version " : "", min, full ? ", requires full flash" : "");
 }
 
 static void print_outcome(const struct publish *p, const char *result, const char *place, cJSON *report, int status)

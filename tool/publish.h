@@ -103,6 +103,8 @@ struct publish_check {
  * first finding's error. */
 enum otter_err publish_check(struct store *s, const char *only, const cJSON *expected, bool say, cJSON *report);
 
+/* For the terminal: much of what is said was written by others. Returns out, cut to its size. */
+const char *publish_plain(const char *text, char *out, size_t size);
 /* Notes that something is wrong with a file; returns err. */
 enum otter_err publish_finding(struct publish_check *c, const char *file, enum otter_err err, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

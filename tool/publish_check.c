@@ -13,20 +13,21 @@
 
 enum { DESCRIPTOR_MAX = 16 * 1024 };
 
-/* Much of what is said was written by others. */
-static void make_plain(char *text)
+const char *publish_plain(const char *text, char *out, size_t size)
 {
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == 0x7F) *text = '?';
+    size_t n = 0;
+    for (; text[n] && n < size - 1; n++) out[n] = (unsigned char)text[n] < ' ' || text[n] == 0x7F ? '?' : text[n];
+    out[n] = '\0';
+    return out;
 }
 
 static enum otter_err note(struct publish_check *c, const char *file, enum otter_err err, const char *place,
-                           char *words)
+                           const char *text)
 {
-    char name[300];
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(file, "?"), file); /* behind it may be a signature */
-    make_plain(words);
-    make_plain(name);
+    char name[300], words[700];
+    snprintf(words, sizeof words, "%.*s", (int)strcspn(file, "?"), file); /* behind it may be a signature */
+    publish_plain(words, name, sizeof name);
+    publish_plain(text, words, sizeof words);
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "file", name);
     cJSON_AddStringToObject(o, "error", otter_err_name(err));

@@ -42,8 +42,10 @@ static enum otter_err put_file(struct store *s, struct bar *bar, const struct pu
 
 /* ---- is it newer, and can devices take it over the air? ---- */
 
-static int refuse_older(const struct store *s, const char *chip, const char *version, const char *has)
+static int refuse_older(const struct store *s, const char *chip, const char *version, const char *offered)
 {
+    char has[64];
+    publish_plain(offered, has, sizeof has);
     if (strcmp(version, has) == 0)
         return tool_fail(
             OTTER_NOT_NEWER,

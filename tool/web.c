@@ -65,6 +65,16 @@ static CURLcode perform(CURL *c, const struct web_request *r, struct web_reply *
     return curl_easy_perform(c);
 }
 
+static bool is_hopeless(CURLcode code)
+{
+    static const CURLcode all[] = {CURLE_UNSUPPORTED_PROTOCOL, CURLE_URL_MALFORMAT, CURLE_PEER_FAILED_VERIFICATION,
+                                   CURLE_TOO_MANY_REDIRECTS,   CURLE_WRITE_ERROR,   CURLE_SSL_CACERT_BADFILE,
+                                   CURLE_OUT_OF_MEMORY};
+    for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (code == all[i]) return true;
+    return false;
+}
+
 void web_do(const struct web_request *r, struct web_reply *out)
 {
     memset(out, 0, sizeof *out);
@@ -73,6 +83,7 @@ void web_do(const struct web_request *r, struct web_reply *out)
     CURLcode code = c && out->data ? perform(c, r, out) : CURLE_OUT_OF_MEMORY;
     if (!code) curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &out->status);
     if (code && !*out->why) strcpy(out->why, curl_easy_strerror(code));
+    out->hopeless = is_hopeless(code);
     curl_easy_cleanup(c);
     if (out->status) return;
     free(out->data);
@@ -89,7 +100,7 @@ void web_reply_free(struct web_reply *out)
 bool web_try_again(const struct web_reply *out, unsigned tries)
 {
     struct timespec pause = {0, 250L * 1000 * 1000 << (tries - 1)};
-    if ((out->status && out->status < 500) || tries >= WEB_TRIES) return false;
+    if ((out->status && out->status < 500) || out->hopeless || tries >= WEB_TRIES) return false;
     pause.tv_sec = pause.tv_nsec / 1000000000;
     pause.tv_nsec %= 1000000000;
     nanosleep(&pause, NULL);

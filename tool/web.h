@@ -30,6 +30,7 @@ struct web_reply {
     uint8_t *data; /* to be freed; ended by a zero that size does not count; NULL with status 0 */
     size_t size;
     char why[CURL_ERROR_SIZE]; /* with status 0 */
+    bool hopeless;             /* with status 0: it will not fare better */
 };
 
 /* Another list of certificate authorities than the system's, for all requests; NULL: the system's. */
