@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "doors/words.h"
 #include "tool/app_image.h"
@@ -75,7 +76,12 @@ static enum otter_err fetch_url(struct publish_check *c, const char *url, uint8_
 
 enum otter_err publish_fetch(struct publish_check *c, const char *path, uint8_t **data, size_t *size)
 {
-    enum otter_err e = strstr(path, "://") ? fetch_url(c, path, data, size) : store_get(c->store, path, data, size);
+    bool is_url = strstr(path, "://") != NULL, tls = strncasecmp(path, "https://", 8) == 0;
+    if (is_url && !tls && strncasecmp(path, "http://", 7) != 0)
+        return publish_finding(c, path, OTTER_DESCRIPTOR, "no URL of the kind http:// or https://");
+    if (is_url && !tls && strncasecmp(c->store->place, "https://", 8) == 0)
+        return publish_finding(c, path, OTTER_DESCRIPTOR, "it leads from https to http, where no device follows");
+    enum otter_err e = is_url ? fetch_url(c, path, data, size) : store_get(c->store, path, data, size);
     return e ? publish_not_fetched(c, path, e) : OTTER_OK;
 }
 

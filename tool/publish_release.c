@@ -196,8 +196,9 @@ static int change(const struct publish *p, struct store *s, cJSON *log, cJSON *r
     int status = prepare(p, s, log, release);
     if (status) return status;
     enum otter_err e = write_files(p, s, files);
-    cJSON *entry = e ? NULL : cJSON_Duplicate(release, true);
-    if (entry) publish_log_add(log, entry);
+    cJSON *entry = cJSON_Duplicate(release, true);
+    if (!entry) return tool_fail(OTTER_ARG, "out of memory");
+    publish_log_add(log, entry);
     if (!e) e = write_channel(p, s, log, entry, release);
     cJSON_AddStringToObject(report, "version", tool_json_text(release, "version"));
     return e ? store_fail(s, e) : read_back(p, s, tool_json_text(release, "base_url"), release, report);

@@ -355,8 +355,13 @@ describe('what --check finds', () => {
         'a descriptor in single quotes': [d => fs.writeFileSync(path.join(d, 'esp32c3.json'), "{'version': '1.1.0', 'path': 'x'}"), /esp32c3\.json/, 'bad_descriptor', 3],
         'a descriptor without path': [d => edit(path.join(d, 'esp32c3.json'), o => { delete o.path; }), /esp32c3\.json/, 'bad_descriptor', 3],
         'a version that is a number': [d => edit(path.join(d, 'esp32c3.json'), o => { o.version = 1.1; }), /esp32c3\.json/, 'bad_descriptor', 3],
-        'a path out of the channel': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = '../../../etc/passwd'; }), /passwd/, 'not_found', 6],
-        'a path from the root': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = '/etc/passwd'; }), /passwd/, 'not_found', 6],
+        'a path out of the channel': [d => {
+            fs.copyFileSync(app(d), path.join(d, '../outside.bin'));
+            edit(path.join(d, 'esp32c3.json'), o => { o.path = '../outside.bin'; });
+        }, /outside/, 'not_found', 6],
+        'a path from the root': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = app(d); }), /app/, 'not_found', 6],
+        'a path into a bucket': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = 's3://bucket/key'; }), /key/, 'bad_descriptor', 3],
+        'a path to a file by URL': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = `file://${app(d)}`; }), /app/, 'bad_descriptor', 3],
         'a path that is a folder': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = '1.1.0'; }), /1\.1\.0/, 'too_big', 4],
         'a path with escapes for the terminal': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = '\x1b[2Jx'; }), /^\?\[2Jx$/, 'not_found', 6],
         'a damaged log': [d => fs.writeFileSync(path.join(d, 'releases.json'), '{"schema": 1'), /releases\.json/, 'bad_descriptor', 3],
@@ -489,6 +494,9 @@ test('over TLS only with a certificate that holds', async () => {
     const leads = await serve((request, reply) => { reply.writeHead(302, { Location: plain + request.url }); reply.end(); },
         { key: fs.readFileSync(pem('tls.key')), cert: fs.readFileSync(pem('tls.pem')) });
     await refused(6, /\(connection_failed\)/, '--check', `${leads}/stable/esp32c3.json`, '--cacert', pem('tls.pem'));
+    const o = read(dir, 'stable/esp32c3.json');
+    fs.writeFileSync(path.join(dir, 'stable/esp32c3.json'), JSON.stringify({ ...o, path: `${plain}/stable/${o.path}` }));
+    await refused(3, /from https to http.*\(bad_descriptor\)/, '--check', `${url}/stable/esp32c3.json`, '--cacert', pem('tls.pem'));
 });
 
 // ---- a bucket
