@@ -1,6 +1,6 @@
 /* Every error Otter can give: one table, from which enum, names, sentences, HTTP status and exit status come.
  * Numbers are frozen: tests/err_frozen.txt lists what has shipped. A decade or two a room:
- * -10 call, -20 and -30 image, -40 trust, -50 flash, -60 boot, -70 door, -90 settings, -100 layout. */
+ * -10 call, -20 and -30 image, -40 trust, -50 flash, -60 boot, -70 door, -90 settings, -100 layout, -110 channel. */
 #ifndef OTTER_ERR_H
 #define OTTER_ERR_H
 
@@ -55,6 +55,8 @@
       "The image is signed, but with none of the trusted keys; sign it with one of them.")                             \
     X(BANNED, -48, "rolled_back_before", 409, 4,                                                                       \
       "This image was rolled back once; it is not taken again unless a person asks for it.")                           \
+    X(NOT_NEWER, -49, "not_newer", 409, 4,                                                                             \
+      "The version is not newer than the one that is there; ask for it by name if it is wanted.")                      \
     X(FLASH_READ, -50, "flash_read", 521, 5, "Reading the flash failed.")                                              \
     X(FLASH_WRITE, -51, "flash_write", 521, 5, "Writing the flash failed.")                                            \
     X(FLASH_ERASE, -52, "flash_erase", 521, 5, "Erasing the flash failed.")                                            \
@@ -88,6 +90,8 @@
       "The partition table's sector would be rewritten, and a loss of power meanwhile costs the device until a cable " \
       "mends "                                                                                                         \
       "it; accept that window first.")                                                                                 \
+    X(DESCRIPTOR, -110, "bad_descriptor", 502, 3,                                                                      \
+      "What the channel says of its firmware cannot be read; publish it anew.")                                        \
     X(UNAUTHORIZED, -70, "unauthorized", 401, 4, "Bad credentials")                                                    \
     X(FOREIGN_ORIGIN, -71, "foreign_origin", 403, 4, "The request was made by another site's page.")                   \
     X(FOREIGN_HOST, -72, "foreign_host", 403, 4,                                                                       \
