@@ -88,14 +88,18 @@ static void finish(void)
 
 static uint32_t piece_at(uint32_t at) { return new_size - at < PIECE ? new_size - at : PIECE; }
 
-/* The longest otter_feed() or otter_finish() of one update into what the slot holds. */
+/* The longest otter_feed() or otter_finish() of one update into what the slot holds; longest_us is left as that of all
+ * but the first, which writes the update's record besides. */
 static double longest_call_us(void)
 {
     longest_us = 0;
     begin();
-    for (uint32_t at = 0; at < new_size; at += PIECE) feed(at, piece_at(at));
+    feed(0, piece_at(0));
+    double first = longest_us;
+    longest_us = 0;
+    for (uint32_t at = PIECE; at < new_size; at += PIECE) feed(at, piece_at(at));
     finish();
-    return longest_us;
+    return first > longest_us ? first : longest_us;
 }
 
 static double block_us(void)
@@ -104,11 +108,7 @@ static double block_us(void)
     return t->erase_64k_us + (double)(OTTER_BLOCK / 256) * t->page_write_us;
 }
 
-static double sector_us(void)
-{
-    const struct sim_times *t = &sim_times_typical;
-    return t->erase_64k_us + (double)(OTTER_SECTOR / 256) * t->page_write_us;
-}
+static double erase_us(void) { return sim_times_typical.erase_64k_us; }
 
 /* ---- over a network ---- */
 
@@ -245,15 +245,16 @@ static void elastic_row(const char *where, uint32_t from)
     double us = update_us();
     fresh_elastic(from);
     double call = longest_call_us();
-    printf("| %s | %.2f | %.2f | %.2f |\n", where, us / floor_us(), call / block_us(), call / sector_us());
+    printf("| %s | %.2f | %.2f | %.2f |\n", where, us / floor_us(), call / block_us(), longest_us / erase_us());
 }
 
 static void elastic_table(void)
 {
     old_size = given_image(old_image, sizeof old_image, "1.0.0", GIVEN_SIZE - 1024);
     printf(
-        "\n| elastic slots | simulated time / flash floor | longest call / a block's erase and writes | / an erase and "
-        "a sector's writes |\n| --- | --- | --- | --- |\n");
+        "\n| elastic slots | simulated time / flash floor | longest call / a block's erase and writes | but the first "
+        "/ one "
+        "block's erase |\n| --- | --- | --- | --- |\n");
     elastic_row("from the bottom to a high slot", GIVEN_POOL);
     elastic_row("from there to the bottom", HIGH);
 }
@@ -276,7 +277,7 @@ int main(int argc, char **argv)
     row("simulated time of an update / flash floor", update_us() / floor_us());
     fresh();
     row("longest call / a block's erase and writes", longest_call_us() / block_us());
-    row("longest call / an erase and a sector's writes", longest_us / sector_us());
+    row("longest call but the first / one block's erase", longest_us / erase_us());
     same_but(0);
     row("spare slot holds the image already / flash floor", update_us() / floor_us());
     same_but(1);

@@ -11,7 +11,7 @@
 /* The image that a running update announced; the one that is waited for; how much of that is in flash. */
 static const char next_key[] = "data_next", image_key[] = "data_image", done_key[] = "data_done";
 
-enum { SHAPE = 8, IMAGE = 36, VERIFY_STEP = OTTER_BLOCK };
+enum { SHAPE = 12, IMAGE = 36, VERIFY_STEP = OTTER_BLOCK };
 
 /* ---- in the settings ---- */
 
@@ -22,19 +22,20 @@ static bool get(struct otter_device *d, const char *key, void *out, size_t size)
     return otter_setting_get(d, key, OTTER_SETTING_BLOB, out, size, &got) && got == size;
 }
 
-struct otter_slot otter_data_shape(struct otter_device *d)
+struct otter_data_shape otter_data_shape(struct otter_device *d)
 {
     uint8_t raw[SHAPE];
-    if (!get(d, "data", raw, sizeof raw)) return (struct otter_slot){0, 0};
-    return (struct otter_slot){otter_get32(raw), otter_get32(raw + 4)};
+    if (!get(d, "data", raw, sizeof raw)) return (struct otter_data_shape){{0, 0}, 0};
+    return (struct otter_data_shape){{otter_get32(raw), otter_get32(raw + 4)}, otter_get32(raw + 8)};
 }
 
-bool otter_data_set_shape(struct otter_device *d, const struct otter_slot *shape)
+bool otter_data_set_shape(struct otter_device *d, const struct otter_data_shape *shape)
 {
     uint8_t raw[SHAPE];
     if (!shape) return otter_setting_drop(d, "data");
-    otter_put32(raw, shape->offset);
-    otter_put32(raw + 4, shape->size);
+    otter_put32(raw, shape->region.offset);
+    otter_put32(raw + 4, shape->region.size);
+    otter_put32(raw + 8, shape->made);
     return otter_setting_set(d, "data", OTTER_SETTING_BLOB, raw, sizeof raw);
 }
 
@@ -85,7 +86,7 @@ enum otter_err otter_data_forgo(struct otter_device *d)
     if (!d->data.waiting) return OTTER_STATE;
     if (d->session) return OTTER_BUSY;
     if (!otter_setting_drop(d, image_key)) return OTTER_NEEDS_SETTINGS;
-    otter_elastic_hand_out(d, OTTER_DATA_ANEW);
+    otter_elastic_hand_out(d, d->data.region.size, OTTER_DATA_ANEW);
     return OTTER_OK;
 }
 
@@ -185,9 +186,10 @@ static enum otter_err judge(struct otter_data_session *s)
         otter_setting_drop(d, done_key);
         return OTTER_DIGEST;
     }
-    if (!otter_data_set_shape(d, &s->wait.region)) return OTTER_NEEDS_SETTINGS;
+    const struct otter_data_shape shape = {s->wait.region, otter_round_up(s->wait.size, OTTER_SECTOR)};
+    if (!otter_data_set_shape(d, &shape)) return OTTER_NEEDS_SETTINGS;
     otter_setting_drop(d, image_key);
-    otter_elastic_hand_out(d, OTTER_DATA_KEPT);
+    otter_elastic_hand_out(d, shape.made, OTTER_DATA_KEPT);
     return OTTER_OK;
 }
 

@@ -5,10 +5,14 @@
 
 #include "otter/data.h"
 
-/* Where files were last made; size 0: nowhere. */
-struct otter_slot otter_data_shape(struct otter_device *d);
+/* Where files were last made, and for how many of its bytes; region.size 0: nowhere. */
+struct otter_data_shape {
+    struct otter_slot region;
+    uint32_t made;
+};
+struct otter_data_shape otter_data_shape(struct otter_device *d);
 /* NULL: nowhere. Is it so in the settings? */
-bool otter_data_set_shape(struct otter_device *d, const struct otter_slot *shape);
+bool otter_data_set_shape(struct otter_device *d, const struct otter_data_shape *shape);
 
 /* An update is accepted: its data image, or none, is the next one; an earlier one is not waited for any more. */
 bool otter_data_announce(struct otter_device *d, const struct otter_offer *offer);
@@ -18,6 +22,6 @@ bool otter_data_expect(struct otter_device *d);
 bool otter_data_wanted(struct otter_device *d, const struct otter_slot *region, bool done);
 
 /* The waiting is over: hands the region out (core/elastic.c). */
-void otter_elastic_hand_out(struct otter_device *d, enum otter_data_fate fate);
+void otter_elastic_hand_out(struct otter_device *d, uint32_t made, enum otter_data_fate fate);
 
 #endif

@@ -250,14 +250,15 @@ static enum otter_data_fate fate_of(const struct otter_slot *was, const struct o
 }
 
 /* Files count from when they can be found again: when the region's shape is in the settings. */
-static void hand_out(struct otter_device *d, const struct otter_slot *region, enum otter_data_fate fate)
+static void hand_out(struct otter_device *d, const struct otter_data_shape *shape, enum otter_data_fate fate)
 {
+    const struct otter_slot *region = &shape->region;
     const struct otter_data *data = d->ports.data;
     if (!data) return;
     d->data.region = *region;
     d->data.fate = (uint8_t)fate;
-    d->data.offered = data->ready(data->ctx, region->offset, region->size, fate);
-    if (d->data.offered && fate != OTTER_DATA_KEPT && !otter_data_set_shape(d, region)) release(d);
+    d->data.offered = data->ready(data->ctx, region->offset, region->size, shape->made, fate);
+    if (d->data.offered && fate != OTTER_DATA_KEPT && !otter_data_set_shape(d, shape)) release(d);
 }
 
 static enum otter_err changed(struct otter_device *d)
@@ -268,23 +269,25 @@ static enum otter_err changed(struct otter_device *d)
     bool same = now.data.offset == d->data.region.offset && now.data.size == d->data.region.size;
     if ((d->data.offered || d->data.waiting) && same) return OTTER_OK;
     if (!release(d)) return OTTER_DATA_BUSY;
-    struct otter_slot was = otter_data_shape(d);
-    enum otter_data_fate fate = fate_of(&was, &now.data);
-    if (fate == OTTER_DATA_ANEW && was.size && !otter_data_set_shape(d, NULL)) return OTTER_NEEDS_SETTINGS;
+    struct otter_data_shape was = otter_data_shape(d);
+    enum otter_data_fate fate = fate_of(&was.region, &now.data);
+    const struct otter_data_shape is = {now.data, fate == OTTER_DATA_ANEW ? now.data.size : was.made};
+    if (fate == OTTER_DATA_ANEW && was.region.size && !otter_data_set_shape(d, NULL)) return OTTER_NEEDS_SETTINGS;
     d->data.region = now.data;
     d->data.waiting = false;
     if (!two_images(&now) && otter_data_wanted(d, &now.data, fate == OTTER_DATA_KEPT)) {
         d->data.waiting = true;
         return OTTER_OK;
     }
-    if (now.data.size) hand_out(d, &now.data, fate);
+    if (now.data.size) hand_out(d, &is, fate);
     return OTTER_OK;
 }
 
-void otter_elastic_hand_out(struct otter_device *d, enum otter_data_fate fate)
+void otter_elastic_hand_out(struct otter_device *d, uint32_t made, enum otter_data_fate fate)
 {
+    const struct otter_data_shape shape = {d->data.region, made};
     d->data.waiting = false;
-    hand_out(d, &d->data.region, fate);
+    hand_out(d, &shape, fate);
 }
 
 /* What becomes of an earlier update's data image is decided with that: it is not waited for any more. The record says
@@ -307,6 +310,20 @@ static enum otter_err settle(struct otter_device *d)
     uint32_t off = otter_slots_get(d, from)->offset;
     bool covered = off >= app.offset && off < end_of(&app);
     return covered ? OTTER_OK : otter_flash_kill_image(d, off);
+}
+
+bool otter_elastic_table(struct otter_device *scratch, const struct otter_ports *ports)
+{
+    memset(scratch, 0, sizeof *scratch);
+    scratch->ports = *ports;
+    struct otter_rows rows = {&scratch, otter_slots_row};
+    if (otter_slots_read(scratch, &rows, &scratch->slots)) return false;
+    for (int i = 0; i < OTTER_OTA_SLOTS; i++)
+        for (int k = 0; k < i; k++) {
+            const struct otter_slot *a = otter_slots_get(scratch, i), *b = otter_slots_get(scratch, k);
+            if (a && b && !apart(a, b)) return true;
+        }
+    return false;
 }
 
 const struct otter_layout otter_layout_elastic = {place, target, record, settle, changed, division};

@@ -189,11 +189,12 @@ static void note_progress(struct otter_session *s)
         otter_record_progress(s->device, s->written);
 }
 
+/* The sector stays held where flash had to be erased for it: the next call writes it. */
 static enum otter_err put_sector(struct otter_session *s)
 {
     enum otter_err e = s->accepted ? OTTER_OK : accept(s);
     if (!e) e = otter_writer_put(&s->writer, s->device, s->written, s->sector, s->held);
-    if (e) return e;
+    if (e) return e == OTTER_AGAIN ? OTTER_OK : e;
     s->written += s->held;
     s->held = 0;
     note_progress(s);
@@ -261,7 +262,8 @@ static enum otter_err close_input(struct otter_session *s)
     enum otter_err e = otter_image_end(&s->check);
     if (!e && s->offer.size && s->received != s->offer.size) e = OTTER_SIZE;
     if (!e && s->held) e = put_sector(s);
-    if (!e) e = settle(s);
+    if (e || s->held) return e;
+    e = settle(s);
     if (e) return e;
     otter_image_start(&s->check, &rules, s->device->ports.crypto);
     s->step = OTTER_STEP_VERIFYING;

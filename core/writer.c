@@ -75,8 +75,9 @@ static enum otter_err erase_ahead(struct otter_writer *w, struct otter_device *d
     uint32_t size = erase_size(w, d, off);
     w->paid += size == OTTER_BLOCK ? MS_ERASE_BLOCK : size == OTTER_HALF_BLOCK ? MS_ERASE_HALF : MS_ERASE_SECTOR;
     enum otter_err e = otter_flash_erase(d, w->base + off, size);
-    if (!e) w->erased_to = off + size;
-    return e;
+    if (e) return e;
+    w->erased_to = off + size;
+    return OTTER_AGAIN;
 }
 
 /* Before the first change of the slot its old image is made unstartable. */

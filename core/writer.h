@@ -13,7 +13,8 @@ void otter_writer_start(struct otter_writer *w, const struct otter_slot *slot, u
 enum otter_err otter_writer_resume(struct otter_writer *w, struct otter_device *d, const uint8_t head[OTTER_HEAD]);
 
 /* Puts the sector at off (a multiple of 4096, each once and in order) with its n bytes. The first one's first 32 bytes
- * are kept back. data has room for a whole sector and may be padded. */
+ * are kept back. data has room for a whole sector and may be padded. OTTER_AGAIN: flash was erased for it, which takes
+ * long enough; put the same again. */
 enum otter_err otter_writer_put(struct otter_writer *w, struct otter_device *d, uint32_t off, uint8_t *data,
                                 uint32_t n);
 

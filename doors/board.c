@@ -114,12 +114,12 @@ void otter_board_load(const struct otter_device *d, struct otter_board *out)
 enum otter_err otter_board_save(struct otter_device *d, const struct otter_board *b)
 {
     const struct otter_settings *s = d->ports.settings;
-    if (!s) return OTTER_NVS_PAGES;
+    if (!s) return OTTER_SETTINGS;
     char *text = otter_board_write(b);
     if (!text) return OTTER_MEMORY;
     size_t size = strlen(text) + 1;
-    enum otter_err e = size > OTTER_BOARD_MAX + 1 ? OTTER_NVS_TOO_LONG : OTTER_OK;
-    if (!e && s->set(s->ctx, settings_ns, settings_key, OTTER_SETTING_STRING, text, size)) e = OTTER_NVS_FULL;
+    enum otter_err e = size > OTTER_BOARD_MAX + 1 ? OTTER_SETTINGS : OTTER_OK;
+    if (!e && s->set(s->ctx, settings_ns, settings_key, OTTER_SETTING_STRING, text, size)) e = OTTER_SETTINGS;
     free(text);
     return e;
 }

@@ -151,7 +151,7 @@ enum otter_err otter_channel_select(struct otter_channel *c, const char *name)
     if (i == c->board.count) return OTTER_NO_CHANNEL;
     if (c->state == OTTER_CHANNEL_UPDATING) return OTTER_BUSY;
     bool other = i != c->selected;
-    if (!set_text(c, "channel", name)) return OTTER_NVS_FULL;
+    if (!set_text(c, "channel", name)) return OTTER_SETTINGS;
     c->selected = i;
     c->vanished[0] = '\0';
     if (!other) return OTTER_OK;

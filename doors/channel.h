@@ -78,7 +78,7 @@ uint32_t otter_channel_step(struct otter_channel *c);
 
 /* NULL: there are no channels. */
 const char *otter_channel_name(const struct otter_channel *c);
-/* OTTER_NO_CHANNEL; OTTER_BUSY while an update is under way; OTTER_NVS_FULL. */
+/* OTTER_NO_CHANNEL; OTTER_BUSY while an update is under way; OTTER_SETTINGS. */
 enum otter_err otter_channel_select(struct otter_channel *c, const char *name);
 /* Takes b over, and leaves it empty. The same errors; the board before stays in force. */
 enum otter_err otter_channel_set_board(struct otter_channel *c, struct otter_board *b);

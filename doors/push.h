@@ -22,15 +22,30 @@ enum {
     OTTER_DRAIN_MS = 10000
 };
 
+/* Parts of the door that a device names if it is to have them: files, channels, the data image of an elastic flash, and
+ * the change to elastic slots. */
+typedef bool otter_push_data_waits(struct otter_device *d, struct otter_data_wait *out);
+struct otter_push_part;
+struct otter_push_files;
+extern const struct otter_push_files otter_push_files;
 struct otter_channel;
+struct otter_push_channel;
+extern const struct otter_push_channel otter_push_channel;
+extern const struct otter_push_part otter_push_data_part, otter_push_migrate_part;
 
 struct otter_push_config {
     struct otter_access access;
     const uint8_t *page; /* gzip'd HTML */
     size_t page_size;
-    const struct otter_files *files; /* NULL: none */
-    struct otter_channel *channel;   /* doors/channel.h; NULL: none */
-    uint32_t boot_id;                /* differs at each start, so that a client sees the restart */
+    const struct otter_files *files;               /* NULL: none */
+    const struct otter_push_files *files_part;     /* &otter_push_files with files, else NULL */
+    struct otter_channel *channel;                 /* doors/channel.h; NULL: none */
+    const struct otter_push_channel *channel_part; /* &otter_push_channel with channel, else NULL */
+    const struct otter_push_part *data, *migrate;  /* NULL: none */
+    /* With data: otter_data_waits() and otter_data_forgo(). */
+    otter_push_data_waits *data_waits;
+    enum otter_err (*data_forgo)(struct otter_device *d);
+    uint32_t boot_id; /* differs at each start, so that a client sees the restart */
 };
 
 struct otter_push {
@@ -63,21 +78,21 @@ enum otter_push_next {
 /* One request and its reply: the server's memory. */
 struct otter_exchange {
     struct otter_push *push;
-    unsigned route;                 /* index of the route, for the door itself */
-    bool upload, form, json;        /* an upload is taken; it is a form; errors are wanted as JSON */
-    bool data;                      /* a data image is taken */
-    bool migrates, accepts_window;  /* a partition table is taken */
-    const char *why;                /* what stands against it: static text, or NULL */
-    bool store, removes;            /* a file is taken; a file, or all, are to go */
-    char name[OTTER_FILE_NAME + 1]; /* of the file; empty: all */
-    uint8_t ask;                    /* what is asked about channels */
-    bool async;                     /* the reply does not wait for the update's end */
-    bool waits;                     /* otter_push_end() has nothing to do before something comes from elsewhere */
-    unsigned ticket;                /* checks or updates that had ended when this one was asked for */
-    char *taken;                    /* a body that is kept whole; taken_size of taken_room bytes */
+    unsigned route;                     /* index of the route, for the door itself */
+    const struct otter_push_part *part; /* takes the body; NULL */
+    bool form, json;                    /* the upload is a form; errors are wanted as JSON */
+    bool accepts_window;                /* in which a partition table is rewritten */
+    const char *why;                    /* what stands against it: static text, or NULL */
+    bool removes;                       /* a file, or all, are to go */
+    char name[OTTER_FILE_NAME + 1];     /* of the file; empty: all */
+    uint64_t length;                    /* of the file that is taken; 0: not known */
+    uint32_t changes;                   /* of files, when this one was found */
+    uint8_t ask;                        /* what is asked about channels */
+    bool async;                         /* the reply does not wait for the update's end */
+    bool waits;                         /* otter_push_end() has nothing to do before something comes from elsewhere */
+    unsigned ticket;                    /* checks or updates that had ended when this one was asked for */
+    char *taken;                        /* a body that is kept whole; taken_size of taken_room bytes */
     size_t taken_size, taken_room;
-    uint64_t length;    /* of the file that is taken; 0: not known */
-    uint32_t changes;   /* of files, when this one was found */
     enum otter_err err; /* what the body is drained for */
     uint64_t drained;
     uint32_t drain_since;

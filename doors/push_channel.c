@@ -1,6 +1,4 @@
 /* What becomes of an exchange about channels. Knows the API's words and the channel door's calls. */
-#include "doors/push_channel.h"
-
 #include <cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +6,10 @@
 #include <strings.h>
 
 #include "doors/channel.h"
+#include "doors/push_part.h"
 #include "doors/text.h"
+
+enum ask { NONE, CHANNELS, CHANNEL, SELECT, CHECK, UPDATE, CANCEL, BOARD, SET_BOARD };
 
 static struct otter_channel *channel_of(const struct otter_exchange *x) { return x->push->config.channel; }
 
@@ -29,7 +30,7 @@ static bool is_json(const struct otter_http_head *h)
 
 static enum otter_err begin_body(struct otter_exchange *x, const struct otter_http_head *h)
 {
-    size_t most = x->ask == OTTER_ASK_SELECT ? OTTER_CHANNEL_NAME_BYTES * 6 + 2 : OTTER_BOARD_MAX;
+    size_t most = x->ask == SELECT ? OTTER_CHANNEL_NAME_BYTES * 6 + 2 : OTTER_BOARD_MAX;
     if (!is_json(h)) return OTTER_NOT_JSON;
     if (!h->has_length) return OTTER_LENGTH_REQUIRED;
     if (h->length > most) return OTTER_TOO_LARGE;
@@ -46,32 +47,49 @@ static enum otter_err begin_update(struct otter_exchange *x, const struct otter_
     return otter_channel_update(c, header_is(h, "X-Firmware-Older", "accepted"));
 }
 
-enum otter_err otter_push_channel_begin(struct otter_exchange *x, const struct otter_http_head *h)
+static enum ask ask_of(const struct otter_http_head *h)
+{
+    const char *what = strrchr(h->path, '/') + 1;
+    bool reads = strcmp(h->method, "GET") == 0 || strcmp(h->method, "HEAD") == 0;
+    if (strcmp(what, "channels") == 0) return CHANNELS;
+    if (strcmp(what, "channel") == 0) return reads ? CHANNEL : SELECT;
+    if (strcmp(what, "check-update") == 0) return CHECK;
+    if (strcmp(what, "board") == 0) return reads ? BOARD : SET_BOARD;
+    return strcmp(h->method, "DELETE") == 0 ? CANCEL : UPDATE;
+}
+
+static enum otter_err take_head(struct otter_exchange *x, const struct otter_http_head *h)
 {
     struct otter_channel *c = channel_of(x);
-    if (!c) return OTTER_NO_CHANNEL;
-    switch ((enum otter_push_ask)x->ask) {
-    case OTTER_ASK_CHECK: x->ticket = c->checks; return otter_channel_check(c);
-    case OTTER_ASK_UPDATE: return begin_update(x, h);
-    case OTTER_ASK_SELECT:
-    case OTTER_ASK_SET_BOARD: return begin_body(x, h);
-    case OTTER_ASK_CHANNEL: return c->board.count ? OTTER_OK : OTTER_NO_CHANNEL;
-    case OTTER_ASK_CHANNELS:
-    case OTTER_ASK_CANCEL:
-    case OTTER_ASK_BOARD:
-    case OTTER_ASK_NONE: break;
+    x->ask = (uint8_t)ask_of(h);
+    switch ((enum ask)x->ask) {
+    case CHECK: x->ticket = c->checks; return otter_channel_check(c);
+    case UPDATE: return begin_update(x, h);
+    case SELECT:
+    case SET_BOARD: return begin_body(x, h);
+    case CHANNEL: return c->board.count ? OTTER_OK : OTTER_NO_CHANNEL;
+    case CHANNELS:
+    case CANCEL:
+    case BOARD:
+    case NONE: break;
     }
     return OTTER_OK;
 }
 
-void otter_push_channel_bytes(struct otter_exchange *x, const void *data, size_t n)
+/* What a request without use for a body sends along is forgotten. */
+static enum otter_err take_body(struct otter_exchange *x, const void *data, size_t n)
 {
-    if (n > x->taken_room - x->taken_size || !x->taken) {
-        x->err = OTTER_TOO_LARGE;
-        return;
-    }
+    if (!x->taken) return OTTER_OK;
+    if (n > x->taken_room - x->taken_size) return OTTER_TOO_LARGE;
     memcpy(x->taken + x->taken_size, data, n);
     x->taken_size += n;
+    return OTTER_OK;
+}
+
+static void take_done(struct otter_exchange *x)
+{
+    free(x->taken);
+    x->taken = NULL;
 }
 
 /* ---- answers ---- */
@@ -145,13 +163,13 @@ static enum otter_err set_board(struct otter_exchange *x)
     return e;
 }
 
-static enum otter_err end_check(struct otter_exchange *x, char **json)
+static enum otter_err end_check(struct otter_exchange *x)
 {
     const struct otter_channel *c = channel_of(x);
     if (c->checks == x->ticket) return OTTER_AGAIN;
     if (c->find.err) return c->find.err;
-    *json = print_check(c);
-    return *json ? OTTER_OK : OTTER_MEMORY;
+    x->owned = print_check(c);
+    return x->owned ? OTTER_OK : OTTER_MEMORY;
 }
 
 static enum otter_err end_update(struct otter_exchange *x)
@@ -166,21 +184,20 @@ static enum otter_err end_update(struct otter_exchange *x)
     return c->err == OTTER_ALREADY_CURRENT ? OTTER_OK : c->err;
 }
 
-enum otter_err otter_push_channel_end(struct otter_exchange *x, char **json)
+static enum otter_err take_end(struct otter_exchange *x)
 {
     struct otter_channel *c = channel_of(x);
-    enum otter_err e = x->err;
-    if (e) return e;
-    switch ((enum otter_push_ask)x->ask) {
-    case OTTER_ASK_CHANNELS: *json = print_names(c); break;
-    case OTTER_ASK_CHANNEL: *json = print(cJSON_CreateString(otter_channel_name(c))); break;
-    case OTTER_ASK_SELECT: return select_channel(x);
-    case OTTER_ASK_CHECK: e = end_check(x, json); break;
-    case OTTER_ASK_UPDATE: e = end_update(x); break;
-    case OTTER_ASK_CANCEL: otter_channel_cancel(c); break;
-    case OTTER_ASK_BOARD: *json = otter_board_write(&c->board); break;
-    case OTTER_ASK_SET_BOARD: return set_board(x);
-    case OTTER_ASK_NONE: break;
+    enum otter_err e = OTTER_OK;
+    switch ((enum ask)x->ask) {
+    case CHANNELS: x->owned = print_names(c); break;
+    case CHANNEL: x->owned = print(cJSON_CreateString(otter_channel_name(c))); break;
+    case SELECT: return select_channel(x);
+    case CHECK: e = end_check(x); break;
+    case UPDATE: e = end_update(x); break;
+    case CANCEL: otter_channel_cancel(c); break;
+    case BOARD: x->owned = otter_board_write(&c->board); break;
+    case SET_BOARD: return set_board(x);
+    case NONE: break;
     }
     x->waits = e == OTTER_AGAIN;
     return e;
@@ -193,29 +210,29 @@ enum otter_err otter_push_channel_end(struct otter_exchange *x, char **json)
 static int status_of(const struct otter_exchange *x, enum otter_err err)
 {
     int own = otter_err_http(err);
-    bool ended = x->result != NULL || x->ask == OTTER_ASK_CHECK;
+    bool ended = x->result != NULL || x->ask == CHECK;
     if (own == 409 || own == 401 || own == 403 || own == 503 || !ended) return own;
-    if (x->ask == OTTER_ASK_CHECK) return 404;
-    if (x->ask == OTTER_ASK_UPDATE) return channel_of(x)->at_check ? 520 : 521;
+    if (x->ask == CHECK) return 404;
+    if (x->ask == UPDATE) return channel_of(x)->at_check ? 520 : 521;
     return own;
 }
 
-void otter_push_channel_words(struct otter_exchange *x, enum otter_err err, char *words, size_t size)
+static int put_words(const struct otter_exchange *x, enum otter_err err, char *words, size_t size)
 {
     const struct otter_channel *c = channel_of(x);
     const char *said = otter_err_text(err);
-    if (c && x->ask == OTTER_ASK_CHECK && c->find.err == err) said = c->find.words;
-    if (c && x->ask == OTTER_ASK_UPDATE && x->result && c->err == err) said = c->words;
+    if (x->ask == CHECK && c->find.err == err) said = c->find.words;
+    if (x->ask == UPDATE && x->result && c->err == err) said = c->words;
     snprintf(words, size, "%s", said);
-    if (c && err == OTTER_NEEDS_CABLE && c->find.release.notes[0])
+    if (err == OTTER_NEEDS_CABLE && c->find.release.notes[0])
         snprintf(words + strlen(words), size - strlen(words), " %s", c->find.release.notes);
-    x->status = status_of(x, err);
+    return status_of(x, err);
 }
 
-void otter_push_channel_status(cJSON *o, const struct otter_push *p)
+static void add_status(cJSON *o, const struct otter_push *p)
 {
     const struct otter_channel *c = p->config.channel;
-    if (!c || !c->board.count) {
+    if (!c->board.count) {
         cJSON_AddNullToObject(o, "channel");
         return;
     }
@@ -233,3 +250,8 @@ void otter_push_channel_status(cJSON *o, const struct otter_push *p)
     add_or_null(ch, "error", err ? otter_err_name(err) : NULL);
     add_or_null(ch, "message", err ? c->words : NULL);
 }
+
+const struct otter_push_channel otter_push_channel = {
+    .part = {.head = take_head, .body = take_body, .end = take_end, .done = take_done},
+    .words = put_words,
+    .status = add_status};

@@ -1,8 +1,9 @@
 /* What becomes of an exchange's file. Knows the port's table and its order of calls; nothing of file systems. */
-#include "doors/push_files.h"
-
 #include <stdio.h>
 #include <string.h>
+
+#include "doors/push_json.h"
+#include "doors/push_part.h"
 
 static const struct otter_files *files_of(const struct otter_exchange *x) { return x->push->config.files; }
 
@@ -13,7 +14,7 @@ static enum otter_err get_info(const struct otter_exchange *x, struct otter_file
     return info->state == OTTER_FILES_NONE ? OTTER_NO_FILES : OTTER_OK;
 }
 
-enum otter_err otter_push_files_find(struct otter_exchange *x)
+static enum otter_err find(struct otter_exchange *x)
 {
     struct otter_files_info info;
     uint32_t size = 0;
@@ -25,7 +26,7 @@ enum otter_err otter_push_files_find(struct otter_exchange *x)
 }
 
 /* What cannot fit is refused before its first byte. */
-enum otter_err otter_push_files_begin(struct otter_exchange *x, const struct otter_http_head *h)
+static enum otter_err take_head(struct otter_exchange *x, const struct otter_http_head *h)
 {
     struct otter_files_info info;
     enum otter_err e = get_info(x, &info);
@@ -38,8 +39,9 @@ enum otter_err otter_push_files_begin(struct otter_exchange *x, const struct ott
     return e;
 }
 
-enum otter_err otter_push_files_bytes(struct otter_exchange *x, const uint8_t *data, size_t n)
+static enum otter_err take_body(struct otter_exchange *x, const void *body, size_t n)
 {
+    const uint8_t *data = body;
     enum otter_err e = OTTER_OK;
     while (n && !e) {
         uint32_t piece = n < OTTER_FILE_PIECE ? (uint32_t)n : OTTER_FILE_PIECE;
@@ -50,16 +52,21 @@ enum otter_err otter_push_files_bytes(struct otter_exchange *x, const uint8_t *d
     return e;
 }
 
-enum otter_err otter_push_files_end(struct otter_exchange *x, enum otter_err err)
+static enum otter_err take_end(struct otter_exchange *x)
 {
-    if (x->push->storer != x) return err;
-    x->push->storer = NULL;
-    if (!err) err = files_of(x)->commit(files_of(x)->ctx);
-    if (err) files_of(x)->abort(files_of(x)->ctx);
-    return err;
+    enum otter_err e = files_of(x)->commit(files_of(x)->ctx);
+    if (!e) x->push->storer = NULL;
+    return e;
 }
 
-enum otter_err otter_push_files_remove(struct otter_exchange *x)
+static void done(struct otter_exchange *x)
+{
+    if (x->push->storer != x) return;
+    files_of(x)->abort(files_of(x)->ctx);
+    x->push->storer = NULL;
+}
+
+static enum otter_err remove_files(struct otter_exchange *x)
 {
     struct otter_files_info info;
     enum otter_err e = get_info(x, &info);
@@ -68,7 +75,7 @@ enum otter_err otter_push_files_remove(struct otter_exchange *x)
     return x->push->storer ? OTTER_FILES_BUSY : files_of(x)->format(files_of(x)->ctx);
 }
 
-void otter_push_files_words(const struct otter_exchange *x, enum otter_err err, char *words, size_t size)
+static void put_words(const struct otter_exchange *x, enum otter_err err, char *words, size_t size)
 {
     struct otter_files_info info;
     int n = snprintf(words, size, "%s", otter_err_text(err));
@@ -80,9 +87,17 @@ void otter_push_files_words(const struct otter_exchange *x, enum otter_err err, 
         snprintf(words + n, size - (size_t)n, " %u bytes are free.", info.free);
 }
 
-bool otter_push_read(struct otter_exchange *x, uint64_t off, void *dst, size_t n)
+static bool read_piece(struct otter_exchange *x, uint64_t off, void *dst, size_t n)
 {
     struct otter_files_info info;
     if (get_info(x, &info) || info.changes != x->changes || n > OTTER_FILE_PIECE || off > UINT32_MAX) return false;
     return files_of(x)->read(files_of(x)->ctx, x->name, (uint32_t)off, dst, (uint32_t)n) == OTTER_OK;
 }
+
+const struct otter_push_files otter_push_files = {
+    .part = {.head = take_head, .body = take_body, .end = take_end, .done = done, .result = "stored"},
+    .find = find,
+    .remove = remove_files,
+    .read = read_piece,
+    .list = otter_push_json_files,
+    .words = put_words};

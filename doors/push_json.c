@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "doors/push_channel.h"
+#include "doors/push_part.h"
 
 static char *print(cJSON *json)
 {
@@ -146,10 +146,10 @@ static void add_region(cJSON *o, const char *name, const struct otter_slot *regi
 }
 
 /* null unless one is waited for. */
-static void add_data_image(cJSON *o, struct otter_device *d)
+static void add_data_image(cJSON *o, struct otter_device *d, otter_push_data_waits *waits)
 {
     struct otter_data_wait wait;
-    if (!otter_data_waits(d, &wait)) {
+    if (!waits || !waits(d, &wait)) {
         cJSON_AddNullToObject(o, "data_image");
         return;
     }
@@ -160,7 +160,7 @@ static void add_data_image(cJSON *o, struct otter_device *d)
 }
 
 /* null where slots are fixed. */
-static cJSON *division_json(struct otter_device *d)
+static cJSON *division_json(struct otter_device *d, otter_push_data_waits *waits)
 {
     struct otter_division now;
     otter_division(d, &now);
@@ -174,7 +174,7 @@ static cJSON *division_json(struct otter_device *d)
     cJSON_AddNumberToObject(division, "free", now.pool.size - now.app.size - now.update.size - now.data.size);
     cJSON_AddNumberToObject(division, "largest", now.largest);
     cJSON_AddBoolToObject(division, "costs_files", now.costs_files);
-    add_data_image(division, d);
+    add_data_image(division, d, waits);
     return division;
 }
 
@@ -234,15 +234,21 @@ char *otter_push_json_status(struct otter_push *p)
     add_slots(o, d);
     cJSON_AddBoolToObject(o, "can_confirm", st.can_confirm);
     cJSON_AddBoolToObject(o, "can_roll_back", st.can_roll_back);
-    cJSON_AddItemToObject(o, "division", division_json(d));
+    cJSON_AddItemToObject(o, "division", division_json(d, p->config.data_waits));
     add_update(o, p);
     add_resume(o, d);
     add_files(o, p);
-    otter_push_channel_status(o, p);
+    if (p->config.channel_part)
+        p->config.channel_part->status(o, p);
+    else
+        cJSON_AddNullToObject(o, "channel");
     return print(o);
 }
 
-char *otter_push_json_division(struct otter_device *d) { return print(division_json(d)); }
+char *otter_push_json_division(struct otter_device *d, otter_push_data_waits *waits)
+{
+    return print(division_json(d, waits));
+}
 
 char *otter_push_json_info(struct otter_push *p)
 {

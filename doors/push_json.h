@@ -6,7 +6,7 @@
 
 char *otter_push_json_status(struct otter_push *p);
 /* The status' "division" alone. */
-char *otter_push_json_division(struct otter_device *d);
+char *otter_push_json_division(struct otter_device *d, otter_push_data_waits *waits);
 char *otter_push_json_info(struct otter_push *p);
 char *otter_push_json_event(struct otter_push *p, const struct otter_event *e);
 /* The region for files, and what is in it. */

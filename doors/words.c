@@ -19,8 +19,6 @@ static void add(char *buf, size_t size, const char *fmt, ...)
         if (*p < ' ' || *p > '~') *p = '?';
 }
 
-static const char *chip_name(const struct otter_chip_info *chip) { return chip ? chip->name : "an unknown chip"; }
-
 static void add_revision(const struct otter_image_check *c, char *buf, size_t size)
 {
     const struct otter_image_facts *f = &c->facts;
@@ -47,8 +45,8 @@ void otter_words_image(enum otter_err err, const struct otter_image_check *check
     const struct otter_image_facts *f = &check->facts;
     switch (err) {
     case OTTER_CHIP:
-        add(buf, size, " It is for %s, this is %s.", chip_name(otter_chip_by_id(f->chip_id)),
-            chip_name(check->rules.chip));
+        add(buf, size, " It is for %s, this is %s.", otter_chip_name(f->chip_id),
+            check->rules.chip ? otter_chip_name(check->rules.chip->id) : "another");
         break;
     case OTTER_CHIP_UNKNOWN: add(buf, size, " Chip id: 0x%04x.", f->chip_id); break;
     case OTTER_CHIP_REV: add_revision(check, buf, size); break;

@@ -21,9 +21,23 @@
         a, b, OTTER_MEM_RTC \
     }
 
+/* Number and name: also of chips that are not linked. */
+#define ESP32 0x0000, "ESP32"
+#define ESP32S2 0x0002, "ESP32-S2"
+#define ESP32C3 0x0005, "ESP32-C3"
+#define ESP32S3 0x0009, "ESP32-S3"
+#define ESP32C2 0x000C, "ESP32-C2"
+#define ESP32C6 0x000D, "ESP32-C6"
+#define ESP32H2 0x0010, "ESP32-H2"
+#define ESP32P4 0x0012, "ESP32-P4"
+#define ESP32C61 0x0014, "ESP32-C61"
+#define ESP32C5 0x0017, "ESP32-C5"
+#define ESP32H21 0x0019, "ESP32-H21"
+#define ESP32H4 0x001C, "ESP32-H4"
+#define ESP32S31 0x0020, "ESP32-S31"
+
 const struct otter_chip_info otter_chip_esp32 = {
-    .id = 0x0000,
-    .name = "ESP32",
+    ESP32,
     .target = "esp32",
     .cores = 2,
     .bootloader_offset = 0x1000,
@@ -36,8 +50,7 @@ const struct otter_chip_info otter_chip_esp32 = {
 };
 
 const struct otter_chip_info otter_chip_esp32s2 = {
-    .id = 0x0002,
-    .name = "ESP32-S2",
+    ESP32S2,
     .target = "esp32s2",
     .cores = 1,
     .bootloader_offset = 0x1000,
@@ -50,8 +63,7 @@ const struct otter_chip_info otter_chip_esp32s2 = {
 };
 
 const struct otter_chip_info otter_chip_esp32c3 = {
-    .id = 0x0005,
-    .name = "ESP32-C3",
+    ESP32C3,
     .target = "esp32c3",
     .cores = 1,
     .bootloader_offset = 0x0,
@@ -64,8 +76,7 @@ const struct otter_chip_info otter_chip_esp32c3 = {
 };
 
 const struct otter_chip_info otter_chip_esp32s3 = {
-    .id = 0x0009,
-    .name = "ESP32-S3",
+    ESP32S3,
     .target = "esp32s3",
     .cores = 2,
     .bootloader_offset = 0x0,
@@ -78,8 +89,7 @@ const struct otter_chip_info otter_chip_esp32s3 = {
 };
 
 const struct otter_chip_info otter_chip_esp32c2 = {
-    .id = 0x000C,
-    .name = "ESP32-C2",
+    ESP32C2,
     .target = "esp32c2",
     .cores = 1,
     .bootloader_offset = 0x0,
@@ -92,8 +102,7 @@ const struct otter_chip_info otter_chip_esp32c2 = {
 };
 
 const struct otter_chip_info otter_chip_esp32c6 = {
-    .id = 0x000D,
-    .name = "ESP32-C6",
+    ESP32C6,
     .target = "esp32c6",
     .cores = 1,
     .bootloader_offset = 0x0,
@@ -106,8 +115,7 @@ const struct otter_chip_info otter_chip_esp32c6 = {
 };
 
 const struct otter_chip_info otter_chip_esp32h2 = {
-    .id = 0x0010,
-    .name = "ESP32-H2",
+    ESP32H2,
     .target = "esp32h2",
     .cores = 1,
     .bootloader_offset = 0x0,
@@ -120,8 +128,7 @@ const struct otter_chip_info otter_chip_esp32h2 = {
 };
 
 const struct otter_chip_info otter_chip_esp32p4 = {
-    .id = 0x0012,
-    .name = "ESP32-P4",
+    ESP32P4,
     .target = "esp32p4",
     .cores = 2,
     .bootloader_offset = 0x2000,
@@ -134,8 +141,7 @@ const struct otter_chip_info otter_chip_esp32p4 = {
 };
 
 const struct otter_chip_info otter_chip_esp32c61 = {
-    .id = 0x0014,
-    .name = "ESP32-C61",
+    ESP32C61,
     .target = "esp32c61",
     .cores = 1,
     .bootloader_offset = 0x0,
@@ -148,8 +154,7 @@ const struct otter_chip_info otter_chip_esp32c61 = {
 };
 
 const struct otter_chip_info otter_chip_esp32c5 = {
-    .id = 0x0017,
-    .name = "ESP32-C5",
+    ESP32C5,
     .target = "esp32c5",
     .cores = 1,
     .bootloader_offset = 0x2000,
@@ -162,8 +167,7 @@ const struct otter_chip_info otter_chip_esp32c5 = {
 };
 
 const struct otter_chip_info otter_chip_esp32h21 = {
-    .id = 0x0019,
-    .name = "ESP32-H21",
+    ESP32H21,
     .target = "esp32h21",
     .cores = 1,
     .bootloader_offset = 0x0,
@@ -176,8 +180,7 @@ const struct otter_chip_info otter_chip_esp32h21 = {
 };
 
 const struct otter_chip_info otter_chip_esp32h4 = {
-    .id = 0x001C,
-    .name = "ESP32-H4",
+    ESP32H4,
     .target = "esp32h4",
     .cores = 2,
     .bootloader_offset = 0x2000,
@@ -190,8 +193,7 @@ const struct otter_chip_info otter_chip_esp32h4 = {
 };
 
 const struct otter_chip_info otter_chip_esp32s31 = {
-    .id = 0x0020,
-    .name = "ESP32-S31",
+    ESP32S31,
     .target = "esp32s31",
     .cores = 2,
     .bootloader_offset = 0x2000,
@@ -210,6 +212,18 @@ static const struct otter_chip_info *const chips[] = {
 };
 
 const struct otter_chip_info *otter_chip_at(unsigned i) { return i < sizeof chips / sizeof chips[0] ? chips[i] : NULL; }
+
+const char *otter_chip_name(uint16_t id)
+{
+    static const struct {
+        uint16_t id;
+        char name[10];
+    } names[] = {{ESP32},   {ESP32S2},  {ESP32C3}, {ESP32S3},  {ESP32C2}, {ESP32C6}, {ESP32H2},
+                 {ESP32P4}, {ESP32C61}, {ESP32C5}, {ESP32H21}, {ESP32H4}, {ESP32S31}};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].id == id) return names[i].name;
+    return "an unknown chip";
+}
 
 const struct otter_chip_info *otter_chip_by_id(uint16_t id)
 {

@@ -38,6 +38,9 @@ const struct otter_chip_info *otter_chip_by_name(const char *name);
 /* The i-th known chip, NULL behind the last. */
 const struct otter_chip_info *otter_chip_at(unsigned i);
 
+/* "ESP32-C3"; "an unknown chip". Links none. */
+const char *otter_chip_name(uint16_t id);
+
 /* Which memory holds addr, with an MMU page of 1 << page_log2 bytes. Below 0x10000000: OTTER_MEM_PAD (0 is padding, 4
  * a skip marker; neither is loaded). */
 enum otter_memory otter_chip_memory(const struct otter_chip_info *chip, uint32_t addr, uint32_t len,

@@ -2,29 +2,53 @@
 #include "otter/err.h"
 
 #include <stddef.h>
+#include <stdint.h>
+
+#include "otter/config.h"
 
 static const struct row {
-    int number;
-    int http;
-    int exit_status;
-    const char *name;
-    const char *text;
+    int16_t number;
+    uint16_t http;
+    uint8_t exit_status;
 } rows[] = {
-#define ROW(constant, number, name, http, exit_status, text) {number, http, exit_status, name, text},
-    OTTER_ERRORS(ROW)
+#define ROW(constant, number, name, http, exit_status, text) {number, http, exit_status},
+    OTTER_CFG_ERRORS(ROW)
 #undef ROW
+        {0, 500, 1} /* any other */
 };
 
-static const struct row unknown = {0, 500, 1, "unknown", "An error without a name."};
+/* Names and sentences in turn, each with its NUL: a pointer to each would cost a chip more than the walk does. */
+static const struct {
+#define ROOM(constant, number, name, http, exit_status, text) \
+    char name_##constant[sizeof name], text_##constant[sizeof text];
+    OTTER_CFG_ERRORS(ROOM)
+#undef ROOM
+    char name[sizeof "unknown"], text[sizeof "An error without a name."];
+} words = {
+#define WORDS(constant, number, name, http, exit_status, text) name, text,
+    OTTER_CFG_ERRORS(WORDS)
+#undef WORDS
+        "unknown",
+    "An error without a name."};
 
-static const struct row *find(enum otter_err err)
+enum { KNOWN = sizeof rows / sizeof rows[0] - 1 };
+
+static size_t find(enum otter_err err)
 {
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (rows[i].number == (int)err) return &rows[i];
-    return &unknown;
+    size_t i = 0;
+    while (i < KNOWN && rows[i].number != (int)err) i++;
+    return i;
 }
 
-const char *otter_err_name(enum otter_err err) { return find(err)->name; }
-const char *otter_err_text(enum otter_err err) { return find(err)->text; }
-int otter_err_http(enum otter_err err) { return find(err)->http; }
-int otter_err_exit(enum otter_err err) { return find(err)->exit_status; }
+static const char *word(size_t n)
+{
+    const char *p = (const char *)&words;
+    while (n)
+        if (!*p++) n--;
+    return p;
+}
+
+const char *otter_err_name(enum otter_err err) { return word(2 * find(err)); }
+const char *otter_err_text(enum otter_err err) { return word(2 * find(err) + 1); }
+int otter_err_http(enum otter_err err) { return rows[find(err)].http; }
+int otter_err_exit(enum otter_err err) { return rows[find(err)].exit_status; }

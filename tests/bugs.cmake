@@ -44,8 +44,8 @@ otter_bug(progress_kept core/session.c "otter_record_progress(s->device, 0)" "(v
 # Of elastic slots.
 otter_bug(data_over_old core/elastic.c "out->data = out->update.size ? between(&out->app, &out->update)"
           "out->data = out->update.size > UINT32_MAX - 1 ? between(&out->app, &out->update)")
-otter_bug(shape_kept core/elastic.c "was.size && !otter_data_set_shape(d, NULL)" "was.size > UINT32_MAX - 1")
+otter_bug(shape_kept core/elastic.c "was.region.size && !otter_data_set_shape(d, NULL)" "was.region.size > UINT32_MAX - 1")
 otter_bug(old_header_left core/elastic.c "covered ? OTTER_OK : otter_flash_kill_image(d, off)" "OTTER_OK")
-otter_bug(image_noted_late core/data.c "if (!otter_data_set_shape(d, &s->wait.region)) return OTTER_NEEDS_SETTINGS;
+otter_bug(image_noted_late core/data.c "if (!otter_data_set_shape(d, &shape)) return OTTER_NEEDS_SETTINGS;
     otter_setting_drop(d, image_key);" "otter_setting_drop(d, image_key);
-    if (!otter_data_set_shape(d, &s->wait.region)) return OTTER_NEEDS_SETTINGS;")
+    if (!otter_data_set_shape(d, &shape)) return OTTER_NEEDS_SETTINGS;")

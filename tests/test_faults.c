@@ -521,7 +521,7 @@ static void flipped_before_the_read_back(uint32_t at)
     restart();
     offer.has_sha256 = false;
     assert_int_equal(feed_to(new_image.size), OTTER_OK);
-    assert_int_equal(otter_finish(&world.session), OTTER_AGAIN);
+    while (world.session.step == OTTER_STEP_RECEIVING) assert_int_equal(otter_finish(&world.session), OTTER_AGAIN);
     flash[FIXTURE_OTA_1 + at] ^= (uint8_t)(1u << at % 8);
     assert_int_not_equal(finish(), OTTER_OK);
     assert_false(world.device.switched);

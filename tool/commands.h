@@ -7,6 +7,7 @@ int tool_image(int argc, char **argv);
 int tool_otadata(int argc, char **argv);
 int tool_flash(int argc, char **argv);
 int tool_table(int argc, char **argv);
+int tool_presign(int argc, char **argv);
 int tool_torture(int argc, char **argv);
 
 #endif

@@ -39,8 +39,9 @@ static bool release(void *ctx)
     return true;
 }
 
-static bool ready(void *ctx, uint32_t off, uint32_t size, enum otter_data_fate fate)
+static bool ready(void *ctx, uint32_t off, uint32_t size, uint32_t made, enum otter_data_fate fate)
 {
+    (void)made;
     static const char *const fates[] = {", made anew", ", as it was", ", as it was; the region has grown"};
     struct device_files *f = ctx;
     sim_files_open(&f->files, f->flash, off, size);

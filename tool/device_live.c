@@ -14,7 +14,6 @@
 #include "ports/psa/crypto.h"
 #include "ports/sim/bootloader.h"
 #include "ports/sim/settings.h"
-#include "ports/sim/table.h"
 #include "tool/device.h"
 #include "web_page.h"
 
@@ -117,8 +116,7 @@ static void start_firmware(struct life *l)
     struct otter_ports ports = {
         .flash = &l->nor.port, .chip = &l->chip, .crypto = &otter_crypto_psa, .clock = &l->clock};
     if (sim_settings_open(&l->settings, &l->nor.port, &otter_crypto_psa)) ports.settings = &l->settings.port;
-    struct sim_table table = {l->nor.bytes + OTTER_CFG_TABLE_OFFSET, l->nor.size, &otter_crypto_psa};
-    if (sim_table_overlaps(&table)) {
+    if (otter_elastic_table(&l->device, &ports)) {
         ports.layout = &otter_layout_elastic;
         ports.data = device_files_elastic(&l->files, &l->nor.port);
     }
@@ -140,6 +138,12 @@ static void open_door(struct life *l)
         .page_size = sizeof web_page,
         .files = device_files_open(&l->files, l->power, &l->nor.port),
         .channel = device_channel_open(&l->channel, o, &l->update),
+        .channel_part = &otter_push_channel,
+        .files_part = &otter_push_files,
+        .data = &otter_push_data_part,
+        .migrate = &otter_push_migrate_part,
+        .data_waits = otter_data_waits,
+        .data_forgo = otter_data_forgo,
         .boot_id = l->power->shared->boot_id,
     };
     otter_push_init(&l->push, &l->update, &config);

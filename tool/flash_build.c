@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "doors/words.h"
-#include "format/preset.h"
 #include "tool/flash.h"
 #include "tool/flash_file.h"
 #include "tool/flash_image.h"
@@ -111,22 +110,10 @@ static const struct otter_partition *row_at(const struct request *q, uint32_t of
     return NULL;
 }
 
-/* Where a new device starts: the factory app, else the ota slot with the lowest number. */
-static const struct otter_partition *first_app(const struct request *q)
-{
-    const struct otter_partition *best = NULL;
-    for (unsigned i = 0; i < q->table.list.rows; i++) {
-        const struct otter_partition *p = &q->table.list.row[i];
-        bool startable = p->subtype == OTTER_APP_FACTORY || p->subtype >> 4 == OTTER_APP_OTA_0 >> 4;
-        if (p->type == OTTER_TYPE_APP && startable && (!best || p->subtype < best->subtype)) best = p;
-    }
-    return best;
-}
-
 static int add_app(struct request *q)
 {
     struct part *p;
-    const struct otter_partition *slot = first_app(q);
+    const struct otter_partition *slot = table_first_app(&q->table.list);
     if (!q->app) return 0;
     if (!slot) return tool_fail(OTTER_NO_SLOT, "--app: the table has neither a factory app nor an ota slot");
     int status = add_part(q, slot->label, q->app, &p);
@@ -279,8 +266,7 @@ static int load_table(struct request *q)
 {
     q->table.rules.flash_size = q->flash_size;
     q->table.rules.primary_bootloader = q->chip->bootloader_offset;
-    int status = otter_preset_find(q->table_path) ? table_file_preset(&q->table, q->table_path)
-                                                  : table_file_load(&q->table, q->table_path);
+    int status = table_file_open(&q->table, q->table_path);
     if (!status) status = judge_table(q);
     if (status) return status;
     uint8_t *bytes = malloc(OTTER_SECTOR);

@@ -43,7 +43,7 @@ static bool look(struct sim_world *w, struct flash_division *out)
     out->boot = w->booted;
     if (!ok) return false;
     otter_division(&w->device, &out->now);
-    out->json = otter_push_json_division(&w->device);
+    out->json = otter_push_json_division(&w->device, otter_data_waits);
     ask_for_next(w, out);
     return true;
 }

@@ -184,7 +184,7 @@ static int pad(struct signing *s, uint32_t length)
     if (!more) return tool_fail(OTTER_TOO_BIG, "not enough memory for the image");
     s->file = more;
     memset(more + kept, 0xFF, s->offset - kept);
-    return tool_sha256(more, s->offset, s->digest) ? 0 : otter_err_exit(OTTER_CRYPTO);
+    return tool_digest(OTTER_SHA256, more, s->offset, s->digest) ? 0 : otter_err_exit(OTTER_CRYPTO);
 }
 
 /* The blocks that are there stay, if all of them are good. */

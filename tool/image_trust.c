@@ -90,16 +90,6 @@ const uint8_t *tool_signature_sector(const uint8_t *file, size_t size, uint32_t 
     return *err ? NULL : file + offset;
 }
 
-bool tool_sha256(const uint8_t *bytes, size_t n, uint8_t digest[32])
-{
-    const struct otter_crypto *c = tool_crypto();
-    struct otter_hash h;
-    bool started = c->hash_start(c->ctx, &h, OTTER_SHA256) == 0;
-    if (started && c->hash_update(c->ctx, &h, bytes, n) == 0 && c->hash_finish(c->ctx, &h, digest) == 0) return true;
-    tool_fail(OTTER_CRYPTO, "%s", otter_err_text(OTTER_CRYPTO));
-    return false;
-}
-
 static void judge_block(const uint8_t *sector, unsigned i, const struct otter_trust *trust, struct tool_signatures *out)
 {
     struct otter_signature s;
@@ -122,7 +112,8 @@ enum otter_err tool_signatures_judge(const uint8_t *file, size_t size, uint32_t 
     for (unsigned i = 0; i < OTTER_SIGNATURE_BLOCKS; i++) out->block[i].err = OTTER_UNSIGNED;
     const uint8_t *sector = tool_signature_sector(file, size, image_length, &out->verdict);
     if (!sector) return out->verdict;
-    if (!tool_sha256(file, otter_signature_offset(image_length), out->image_digest)) return out->verdict = OTTER_CRYPTO;
+    if (!tool_digest(OTTER_SHA256, file, otter_signature_offset(image_length), out->image_digest))
+        return out->verdict = OTTER_CRYPTO;
     for (unsigned i = 0; i < OTTER_SIGNATURE_BLOCKS; i++) judge_block(sector, i, &list, out);
     return out->verdict = otter_signature_check(sector, out->image_digest, &list, tool_crypto(), &detail);
 }

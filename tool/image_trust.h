@@ -44,8 +44,6 @@ int tool_trust_add_key(struct tool_trust *t, const char *cmd, const char *path);
 /* The signature sector behind an image of image_length bytes in a file: NULL, and *err OTTER_UNSIGNED (there is none)
  * or OTTER_SIGNATURE (it is cut off). */
 const uint8_t *tool_signature_sector(const uint8_t *file, size_t size, uint32_t image_length, enum otter_err *err);
-/* SHA-256 of n bytes; false (said on stderr): the crypto library failed. */
-bool tool_sha256(const uint8_t *bytes, size_t n, uint8_t digest[32]);
 /* Judges all blocks of a file; returns out->verdict. */
 enum otter_err tool_signatures_judge(const uint8_t *file, size_t size, uint32_t image_length,
                                      const struct tool_trust *trust, struct tool_signatures *out);

@@ -48,6 +48,12 @@ static int run_push(int argc, char **argv)
     return run_sibling("otter-push", argv);
 }
 
+static int run_publish(int argc, char **argv)
+{
+    (void)argc;
+    return run_sibling("otter-publish", argv);
+}
+
 static int run_version(int argc, char **argv)
 {
     (void)argc;
@@ -68,6 +74,8 @@ int main(int argc, char **argv)
         {"torture", tool_torture, "proves that no loss of power costs a device"},
         {"device", run_device, "the virtual ESP32"},
         {"push", run_push, "upload firmware to a device and wait until it runs"},
+        {"publish", run_publish, "releases into channels, from which devices fetch them"},
+        {"presign", tool_presign, "a URL with which one object of an S3 bucket can be fetched"},
         {"version", run_version, "this tool's version"},
         {NULL, NULL, NULL},
     };

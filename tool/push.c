@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "doors/words.h"
+#include "tool/app_image.h"
 #include "tool/json.h"
 #include "tool/push.h"
 #include "tool/tool.h"
@@ -34,7 +34,7 @@ static const char help_text[] =
     "back,\n"
     "6 no connection.\n";
 
-enum { IMAGE_MAX = 32 * 1024 * 1024, REPLY_MAX = 1 << 20, BAR = 32 };
+enum { REPLY_MAX = 1 << 20, BAR = 32 };
 
 /* ---- one request ---- */
 
@@ -99,20 +99,11 @@ bool push_get_status(struct push *p, long *status)
 
 static int judge_image(struct push *p)
 {
-    char words[256];
-    struct otter_image_rules rules = {.chips = otter_chip_by_id,
-                                      .chip_revision = -1,
-                                      .efuse_revision = -1,
-                                      .flags = OTTER_IMAGE_LOADABLE | OTTER_IMAGE_DESCRIBED};
-    p->image = tool_read_file(p->image_path, IMAGE_MAX, &p->size);
+    p->image = tool_read_file(p->image_path, APP_IMAGE_MAX, &p->size);
     if (!p->image) return 2;
-    otter_image_start(&p->check, &rules, tool_crypto());
-    otter_image_feed(&p->check, p->image, p->size);
-    enum otter_err e = otter_image_end(&p->check);
+    enum otter_err e = app_image_judge(p->image, p->size, NULL, &p->check);
     tool_hex(p->check.facts.file_digest, sizeof p->check.facts.file_digest, p->sha256);
-    if (!e) return 0;
-    otter_words_image(e, &p->check, words, sizeof words);
-    return tool_fail(e, "%s: %s (%s)", p->image_path, words, otter_err_name(e));
+    return e ? app_image_bad(p->image_path, e, &p->check) : 0;
 }
 
 /* What can be told without sending a byte of the image. */

@@ -11,17 +11,13 @@ enum { DATA_MAX = 32 * 1024 * 1024 };
 
 int push_data_read(struct push *p)
 {
-    const struct otter_crypto *c = tool_crypto();
-    struct otter_hash h;
     uint8_t digest[32];
     p->data = tool_read_file(p->data_path, DATA_MAX, &p->data_size);
     if (!p->data) return 2;
     if (!p->data_size) return tool_fail(OTTER_EMPTY, "%s: the data image is empty", p->data_path);
-    if (c->hash_start(c->ctx, &h, OTTER_SHA256)) return tool_fail(OTTER_CRYPTO, "%s", otter_err_text(OTTER_CRYPTO));
-    bool bad = c->hash_update(c->ctx, &h, p->data, p->data_size) != 0;
-    bad = c->hash_finish(c->ctx, &h, digest) != 0 || bad;
+    if (!tool_digest(OTTER_SHA256, p->data, p->data_size, digest)) return otter_err_exit(OTTER_CRYPTO);
     tool_hex(digest, sizeof digest, p->data_sha256);
-    return bad ? tool_fail(OTTER_CRYPTO, "%s", otter_err_text(OTTER_CRYPTO)) : 0;
+    return 0;
 }
 
 bool push_data_wanted(const struct push *p) { return strcmp(p->now.data_sha256, p->data_sha256) == 0; }

@@ -80,6 +80,11 @@ static int load(struct table_file *t, const char *path, bool binary)
 int table_file_load(struct table_file *t, const char *path) { return load(t, path, false); }
 int table_file_load_binary(struct table_file *t, const char *path) { return load(t, path, true); }
 
+int table_file_open(struct table_file *t, const char *name)
+{
+    return otter_preset_find(name) ? table_file_preset(t, name) : table_file_load(t, name);
+}
+
 int table_file_encode(struct table_file *t)
 {
     memset(t->bytes, 0xFF, sizeof t->bytes);
@@ -108,6 +113,19 @@ int table_file_judge(struct table_file *t)
 {
     otter_table_judge(&t->list, &t->rules, say_finding, t);
     return t->refused ? otter_err_exit(OTTER_TABLE_RANGE) : 0;
+}
+
+/* ---- rows ---- */
+
+const struct otter_partition *table_first_app(const struct otter_table_list *list)
+{
+    const struct otter_partition *best = NULL;
+    for (unsigned i = 0; i < list->rows; i++) {
+        const struct otter_partition *p = &list->row[i];
+        bool startable = p->subtype == OTTER_APP_FACTORY || p->subtype >> 4 == OTTER_APP_OTA_0 >> 4;
+        if (p->type == OTTER_TYPE_APP && startable && (!best || p->subtype < best->subtype)) best = p;
+    }
+    return best;
 }
 
 /* ---- words ---- */

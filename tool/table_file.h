@@ -24,12 +24,17 @@ void table_file_start(struct table_file *t);
 /* These return 0, or an exit status (said on stderr). "-" is stdin. */
 int table_file_preset(struct table_file *t, const char *name);
 int table_file_load(struct table_file *t, const char *path);
+/* A preset of that name, else a file. */
+int table_file_open(struct table_file *t, const char *name);
 /* Only a binary table. */
 int table_file_load_binary(struct table_file *t, const char *path);
 /* Holds it to the generator's rules; says all that is wrong. */
 int table_file_judge(struct table_file *t);
 /* list to bytes. */
 int table_file_encode(struct table_file *t);
+
+/* Where a new device starts: the factory app, else the ota slot with the lowest number; NULL: neither is there. */
+const struct otter_partition *table_first_app(const struct otter_table_list *list);
 
 /* A label for people: what is no text becomes ?. Returns out. */
 const char *table_label(const char *label, char out[3 * 17]);

@@ -198,6 +198,16 @@ const struct otter_chip_info *tool_chip(const char *name)
 
 const struct otter_crypto *tool_crypto(void) { return &otter_crypto_openssl; }
 
+bool tool_digest(enum otter_hash_alg alg, const void *bytes, size_t n, uint8_t *out)
+{
+    const struct otter_crypto *c = tool_crypto();
+    struct otter_hash h;
+    bool started = c->hash_start(c->ctx, &h, alg) == 0;
+    if (started && c->hash_update(c->ctx, &h, bytes, n) == 0 && c->hash_finish(c->ctx, &h, out) == 0) return true;
+    tool_fail(OTTER_CRYPTO, "%s", otter_err_text(OTTER_CRYPTO));
+    return false;
+}
+
 char *tool_hex(const uint8_t *bytes, size_t n, char *out)
 {
     static const char digits[] = "0123456789abcdef";

@@ -2,6 +2,7 @@
 #ifndef OTTER_TOOL_H
 #define OTTER_TOOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +39,8 @@ int tool_number(const char *text, uint64_t max, uint64_t *out);
 const struct otter_chip_info *tool_chip(const char *name);
 
 const struct otter_crypto *tool_crypto(void);
+/* Of n bytes, into 32 (SHA-256) or 16 (MD5). False (said on stderr): the crypto library failed. */
+bool tool_digest(enum otter_hash_alg alg, const void *bytes, size_t n, uint8_t *out);
 
 /* Lower-case hex of n bytes; out takes 2 n + 1. Returns out. */
 char *tool_hex(const uint8_t *bytes, size_t n, char *out);

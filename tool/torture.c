@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "format/preset.h"
 #include "tool/commands.h"
 #include "tool/json.h"
 #include "tool/table_file.h"
@@ -120,7 +119,7 @@ static int read_table(struct request *q)
 {
     struct table_file *f = &q->file;
     table_file_start(f);
-    int status = otter_preset_find(q->table) ? table_file_preset(f, q->table) : table_file_load(f, q->table);
+    int status = table_file_open(f, q->table);
     if (!status && f->bytes[0] != 0xAA) status = table_file_encode(f);
     q->torture.shared.plan.table.bytes = f->bytes;
     q->torture.shared.plan.table.flash_size = q->flash_size ? (uint32_t)q->flash_size : flash_size(f);

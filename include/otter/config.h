@@ -38,6 +38,11 @@
 #define OTTER_CFG_BANNED 4
 #endif
 
+/* The errors that have a name and a sentence here: OTTER_ERRORS, or OTTER_DEVICE_ERRORS (otter/err.h). */
+#ifndef OTTER_CFG_ERRORS
+#define OTTER_CFG_ERRORS OTTER_ERRORS
+#endif
+
 _Static_assert(OTTER_CFG_HASH_STATE >= 64 && OTTER_CFG_HASH_STATE <= 1024, "OTTER_CFG_HASH_STATE");
 _Static_assert(OTTER_CFG_EVENTS >= 8 && OTTER_CFG_EVENTS <= 256, "OTTER_CFG_EVENTS");
 _Static_assert(OTTER_CFG_IDLE_MS >= 1000 && OTTER_CFG_IDLE_MS <= 3600000, "OTTER_CFG_IDLE_MS");

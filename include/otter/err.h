@@ -1,7 +1,7 @@
 /* Every error Otter can give: one table, from which enum, names, sentences, HTTP status and exit status come.
  * Numbers are frozen: tests/err_frozen.txt lists what has shipped. A decade or two a room:
- * -10 call, -20 and -30 image, -40 trust, -50 flash, -60 boot, -70 door, -90 settings, -100 layout, -110 and -120
- * fetching. */
+ * -10 call, -20 and -30 image, -40 trust, -50 flash, -60 boot, -70 door, -90 settings, -100 layout, -110 to -130
+ * channels and fetching. */
 #ifndef OTTER_ERR_H
 #define OTTER_ERR_H
 
@@ -9,7 +9,7 @@
  * HTTP 521 to 523 are those of the device API that the push door keeps: 521 flash or boot state, 522 receiving,
  * 523 the image itself. Exit status by family: 0 done, 2 usage, 3 image or format, 4 refused, 5 flash or device,
  * 6 connection. */
-#define OTTER_ERRORS(X)                                                                                                \
+#define OTTER_DEVICE_ERRORS(X)                                                                                         \
     X(OK, 0, "ok", 200, 0, "Done.")                                                                                    \
     X(AGAIN, 1, "again", 202, 0, "Not finished yet; the next step is due.")                                            \
     X(ALREADY_CURRENT, 2, "already_current", 200, 0, "This very image already runs; nothing was changed.")             \
@@ -42,7 +42,6 @@
     X(CHECKSUM, -34, "bad_checksum", 523, 3, "The image's checksum is wrong; it was damaged on its way.")              \
     X(HASH, -35, "bad_hash", 523, 3, "The image's SHA-256 is wrong; it was damaged on its way.")                       \
     X(TOO_BIG, -36, "too_big", 413, 4, "The image does not fit into the slot.")                                        \
-    X(ELF, -37, "bad_elf", 523, 3, "This is not an ELF file that an app image can be made from.")                      \
     X(PROJECT, -40, "wrong_project", 523, 4, "The image is of another project than the firmware that runs.")           \
     X(VERSION, -41, "wrong_version", 523, 4, "The image's version is not the one that was announced.")                 \
     X(SECURE_VERSION, -42, "secure_version_too_old", 523, 4,                                                           \
@@ -57,6 +56,8 @@
       "The image is signed, but with none of the trusted keys; sign it with one of them.")                             \
     X(BANNED, -48, "rolled_back_before", 409, 4,                                                                       \
       "This image was rolled back once; it is not taken again unless a person asks for it.")                           \
+    X(NOT_NEWER, -49, "not_newer", 409, 4,                                                                             \
+      "The version is not newer than the one that is there; ask for it by name if it is wanted.")                      \
     X(FLASH_READ, -50, "flash_read", 521, 5, "Reading the flash failed.")                                              \
     X(FLASH_WRITE, -51, "flash_write", 521, 5, "Writing the flash failed.")                                            \
     X(FLASH_ERASE, -52, "flash_erase", 521, 5, "Erasing the flash failed.")                                            \
@@ -90,6 +91,33 @@
       "The partition table's sector would be rewritten, and a loss of power meanwhile costs the device until a cable " \
       "mends "                                                                                                         \
       "it; accept that window first.")                                                                                 \
+    X(DESCRIPTOR, -110, "bad_descriptor", 502, 3,                                                                      \
+      "What the channel says of its firmware cannot be read; publish it anew.")                                        \
+    X(URL, -121, "bad_url", 400, 2, "This is no http or https URL of at most 4,096 characters.")                       \
+    X(INSECURE, -111, "insecure_url", 403, 4,                                                                          \
+      "Firmware comes over https; http is for loopback addresses, or where settings allow it and ask for signatures.") \
+    X(CERTIFICATE, -112, "bad_certificate", 520, 6,                                                                    \
+      "The server's certificate does not verify, so nothing was taken from it.")                                       \
+    X(UNREACHABLE, -113, "server_unreachable", 520, 6, "The server could not be reached, or the connection broke.")    \
+    X(NET_TIMEOUT, -114, "server_timeout", 520, 6, "The server did not answer, or did not go on, in time.")            \
+    X(SERVER, -115, "server_refused", 520, 6, "The server answered with an error.")                                    \
+    X(REDIRECTS, -116, "too_many_redirects", 520, 6, "The server sent the request on more than five times.")           \
+    X(REPLY, -117, "bad_reply", 520, 6, "The server's reply makes no sense for a file that is fetched.")               \
+    X(URL_EXPIRED, -118, "url_expired", 520, 6,                                                                        \
+      "The server does not honour this URL, or not any more; a fresh one is needed.")                                  \
+    X(CANCELLED, -119, "cancelled", 409, 4, "The update was cancelled.")                                               \
+    X(DEADLINE, -120, "deadline", 520, 6, "The update was not through in the time it had.")                            \
+    X(NO_BUILD, -122, "no_build", 520, 4, "The release has no build for this chip.")                                   \
+    X(NO_CHANNEL, -123, "no_channel", 404, 4, "There is no channel of this name.")                                     \
+    X(NEEDS_CABLE, -124, "needs_cable", 409, 4, "This release cannot be taken over the air; install it by cable.")     \
+    X(OLDER_VERSION, -125, "older_version", 409, 4,                                                                    \
+      "The channel offers an older version than the one that runs; it is taken only if it is asked for.")              \
+    X(TOO_FAR, -126, "version_too_far", 409, 4,                                                                        \
+      "This release needs a newer version to be updated from; install one in between first.")                          \
+    X(BOARD, -127, "bad_board", 400, 3, "This is no board configuration.")                                             \
+    X(NOT_JSON, -128, "not_json", 415, 2, "Not JSON body")                                                             \
+    X(TOO_LARGE, -129, "body_too_large", 413, 2, "The body is larger than anything that belongs here.")                \
+    X(SETTINGS, -130, "settings_failed", 500, 5, "The settings could not be written; look at the NVS partition.")      \
     X(UNAUTHORIZED, -70, "unauthorized", 401, 4, "Bad credentials")                                                    \
     X(FOREIGN_ORIGIN, -71, "foreign_origin", 403, 4, "The request was made by another site's page.")                   \
     X(FOREIGN_HOST, -72, "foreign_host", 403, 4,                                                                       \
@@ -109,47 +137,28 @@
       "front or behind, and without a space there; there are no folders.")                                             \
     X(FILES_FULL, -84, "files_full", 413, 4, "There is no room for this file, or for its name.")                       \
     X(FILES_BUSY, -85, "files_busy", 409, 4,                                                                           \
-      "Another file is being stored, or files are put away for an update; try again.")                                 \
-    X(URL, -110, "bad_url", 400, 2, "This is no http or https URL of at most 4,096 characters.")                       \
-    X(INSECURE, -111, "insecure_url", 403, 4,                                                                          \
-      "Firmware comes over https; http is for loopback addresses, or where settings allow it and ask for signatures.") \
-    X(CERTIFICATE, -112, "bad_certificate", 520, 6,                                                                    \
-      "The server's certificate does not verify, so nothing was taken from it.")                                       \
-    X(UNREACHABLE, -113, "server_unreachable", 520, 6, "The server could not be reached, or the connection broke.")    \
-    X(NET_TIMEOUT, -114, "server_timeout", 520, 6, "The server did not answer, or did not go on, in time.")            \
-    X(SERVER, -115, "server_refused", 520, 6, "The server answered with an error.")                                    \
-    X(REDIRECTS, -116, "too_many_redirects", 520, 6, "The server sent the request on more than five times.")           \
-    X(REPLY, -117, "bad_reply", 520, 6, "The server's reply makes no sense for a file that is fetched.")               \
-    X(URL_EXPIRED, -118, "url_expired", 520, 6,                                                                        \
-      "The server does not honour this URL, or not any more; a fresh one is needed.")                                  \
-    X(CANCELLED, -119, "cancelled", 409, 4, "The update was cancelled.")                                               \
-    X(DEADLINE, -120, "deadline", 520, 6, "The update was not through in the time it had.")                            \
-    X(DESCRIPTOR, -121, "bad_descriptor", 520, 3, "What the channel serves is no release descriptor.")                 \
-    X(NO_BUILD, -122, "no_build", 520, 4, "The release has no build for this chip.")                                   \
-    X(NO_CHANNEL, -123, "no_channel", 404, 4, "There is no channel of this name.")                                     \
-    X(NEEDS_CABLE, -124, "needs_cable", 409, 4, "This release cannot be taken over the air; install it by cable.")     \
-    X(OLDER_VERSION, -125, "older_version", 409, 4,                                                                    \
-      "The channel offers an older version than the one that runs; it is taken only if it is asked for.")              \
-    X(TOO_FAR, -126, "version_too_far", 409, 4,                                                                        \
-      "This release needs a newer version to be updated from; install one in between first.")                          \
-    X(BOARD, -127, "bad_board", 400, 3, "This is no board configuration.")                                             \
-    X(NOT_JSON, -128, "not_json", 415, 2, "Not JSON body")                                                             \
-    X(TOO_LARGE, -129, "body_too_large", 413, 2, "The body is larger than anything that belongs here.")                \
-    X(CONNECT, -77, "connection_failed", 502, 6, "The device could not be reached.")                                   \
-    X(ROLLED_BACK, -78, "rolled_back", 500, 5, "The device went back to its previous firmware.")                       \
-    X(NO_CONFIRM, -79, "not_confirmed", 500, 5, "The new firmware did not confirm in time.")                           \
-    X(NVS_NOT_FOUND, -90, "nvs_not_found", 500, 4, "There is no setting of this name.")                                \
-    X(NVS_TYPE, -91, "nvs_wrong_type", 500, 4, "The setting is there, but of another type than was asked for.")        \
-    X(NVS_FULL, -92, "nvs_full", 500, 4,                                                                               \
-      "The settings partition has no room left for this value; erase settings that are not needed any more.")          \
-    X(NVS_NAME, -93, "nvs_bad_name", 500, 3, "A key or namespace name must have 1 to 15 characters.")                  \
-    X(NVS_TOO_LONG, -94, "nvs_too_long", 500, 4,                                                                       \
-      "The value is too long: a string takes 3,999 bytes, a blob what all pages but one hold.")                        \
-    X(NVS_VERSION, -95, "nvs_newer_version", 500, 3,                                                                   \
-      "The settings partition was written by a newer version of the format; use newer firmware or tools.")             \
-    X(NVS_CORRUPT, -96, "nvs_corrupt", 500, 5, "The stored value is damaged; set or erase it.")                        \
-    X(NVS_PAGES, -97, "nvs_no_free_page", 500, 5,                                                                      \
+      "Another file is being stored, or files are put away for an update; try again.")
+
+/* Only tools tell these, and devices with a settings store of ours. */
+#define OTTER_TOOL_ERRORS(X)                                                                                    \
+    X(ELF, -37, "bad_elf", 523, 3, "This is not an ELF file that an app image can be made from.")               \
+    X(CONNECT, -77, "connection_failed", 502, 6, "The device could not be reached.")                            \
+    X(ROLLED_BACK, -78, "rolled_back", 500, 5, "The device went back to its previous firmware.")                \
+    X(NO_CONFIRM, -79, "not_confirmed", 500, 5, "The new firmware did not confirm in time.")                    \
+    X(NVS_NOT_FOUND, -90, "nvs_not_found", 500, 4, "There is no setting of this name.")                         \
+    X(NVS_TYPE, -91, "nvs_wrong_type", 500, 4, "The setting is there, but of another type than was asked for.") \
+    X(NVS_FULL, -92, "nvs_full", 500, 4,                                                                        \
+      "The settings partition has no room left for this value; erase settings that are not needed any more.")   \
+    X(NVS_NAME, -93, "nvs_bad_name", 500, 3, "A key or namespace name must have 1 to 15 characters.")           \
+    X(NVS_TOO_LONG, -94, "nvs_too_long", 500, 4,                                                                \
+      "The value is too long: a string takes 3,999 bytes, a blob what all pages but one hold.")                 \
+    X(NVS_VERSION, -95, "nvs_newer_version", 500, 3,                                                            \
+      "The settings partition was written by a newer version of the format; use newer firmware or tools.")      \
+    X(NVS_CORRUPT, -96, "nvs_corrupt", 500, 5, "The stored value is damaged; set or erase it.")                 \
+    X(NVS_PAGES, -97, "nvs_no_free_page", 500, 5,                                                               \
       "The settings partition is smaller than 3 pages or has no free page, so it can only be read.")
+
+#define OTTER_ERRORS(X) OTTER_DEVICE_ERRORS(X) OTTER_TOOL_ERRORS(X)
 
 enum otter_err {
 #define OTTER_ERR_ENUM(constant, number, name, http, exit_status, text) OTTER_##constant = number,

@@ -193,6 +193,10 @@ _Static_assert(sizeof(struct otter_session) <= OTTER_SESSION_MAX, "a session tak
  * running slot the error says why; status calls then still work as far as they can. */
 enum otter_err otter_open(struct otter_device *d, const struct otter_ports *ports);
 
+/* Do the table's slots overlap, so that otter_layout_elastic is to be named to otter_open()? False also if it cannot be
+ * read. scratch is overwritten: the device that is opened next will do. */
+bool otter_elastic_table(struct otter_device *scratch, const struct otter_ports *ports);
+
 /* Only images signed with one of these keys are taken from now on. To be called after otter_open(); keys beyond
  * OTTER_CFG_KEYS, those of the settings included, are OTTER_ARG. */
 enum otter_err otter_require_signature(struct otter_device *d, const uint8_t (*key_digests)[32], unsigned count);
@@ -215,9 +219,10 @@ uint32_t otter_resume_offset(const struct otter_device *d, const struct otter_of
 uint32_t otter_want(const struct otter_session *s);
 
 /* Takes the next n bytes (at most OTTER_FEED_MAX). Nothing is erased before the first 288 bytes have been judged. With
- * up to 4096 bytes a call blocks for at most one erase, one sector of writes and the reads that go with them (some 3 %
- * more). Erases of single sectors come on top where otadata is mended first, where the slot's old header can only be
- * erased (write_unit above 4), and where a page of the settings is full. */
+ * up to 4096 bytes a call blocks for one erase, or for two sectors' writes with the reads that go with them. The first
+ * call that changes flash mends otadata, if it must, and writes the record: an erase of a sector may come on top where
+ * a page of the settings is full, and with the first erase of the slot where its old header can only be erased
+ * (write_unit above 4). */
 enum otter_err otter_feed(struct otter_session *s, const void *data, size_t n);
 
 /* All bytes have come: one step a call while it returns OTTER_AGAIN. Reads everything back and verifies it, writes the

@@ -41,7 +41,7 @@ struct otter_chip {
     uint16_t efuse_revision;            /* eFuse block revision, major * 100 + minor */
     uint32_t secure_version;            /* anti-rollback version burnt into eFuse; 0 where it is not used */
     bool rollback;                      /* the boot loader was built with CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE */
-    /* Physical flash offset of the image that runs: its start, or any address inside it. */
+    /* Physical flash offset at which the image that runs begins. */
     int32_t (*running)(void *ctx, uint32_t *off);
     /* Restarts after delay_ms; returns at once. */
     void (*reboot)(void *ctx, uint32_t delay_ms);
@@ -113,9 +113,11 @@ struct otter_data {
     bool (*holds)(void *ctx);
     /* Lets go of the region: it is not read or written any more. false: it cannot now. */
     bool (*release)(void *ctx);
-    /* There is a region again: size bytes from off in the flash, multiples of 65536. true: its file system is made, or
-     * found; from then on files in it count. */
-    bool (*ready)(void *ctx, uint32_t off, uint32_t size, enum otter_data_fate fate);
+    /* There is a region again: size bytes from off in the flash, multiples of 65536. What is in it was made for its
+     * first `made` bytes (anew: all of it; a data image: the image's own size, in whole sectors), which is what a file
+     * system that cannot grow must be given. true: its file system is made, or found; from then on files in it count.
+     */
+    bool (*ready)(void *ctx, uint32_t off, uint32_t size, uint32_t made, enum otter_data_fate fate);
 };
 
 /* Milliseconds since start, wrapping at 2^32. */

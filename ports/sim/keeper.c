@@ -78,11 +78,15 @@ static void check(struct sim_keeper *k, const struct otter_slot *region, enum ot
     if (!as_said || !whole(k)) k->broken = "files are not what they are said to be";
 }
 
-static bool ready(void *ctx, uint32_t off, uint32_t size, enum otter_data_fate fate)
+static bool ready(void *ctx, uint32_t off, uint32_t size, uint32_t made, enum otter_data_fate fate)
 {
     struct sim_keeper *k = ctx;
     struct otter_slot region = {off, size};
-    if (fate == OTTER_DATA_KEPT && !k->files->restored && holds_image(k, off)) {
+    bool image = fate == OTTER_DATA_KEPT && !k->files->restored && holds_image(k, off);
+    if (fate == OTTER_DATA_ANEW) k->files->made = size;
+    if (image) k->files->made = (k->image_size + OTTER_SECTOR - 1) / OTTER_SECTOR * OTTER_SECTOR;
+    if (made != k->files->made) k->broken = "files were made for another size than is said";
+    if (image) {
         k->files->region = region;
         k->files->whole = k->files->restored = true;
         return true;

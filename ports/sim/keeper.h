@@ -9,6 +9,7 @@
 /* What is in the flash; outlives restarts. */
 struct sim_kept {
     struct otter_slot region;
+    uint32_t made; /* bytes of it that they were made for */
     uint32_t generation;
     bool whole;    /* all marks of this generation are written */
     bool restored; /* they are those of the data image */

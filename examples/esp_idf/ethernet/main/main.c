@@ -1,0 +1,39 @@
+/* Otter over Ethernet: http://ADDRESS/ for the page, the same HTTP API as everywhere on port 80. */
+#include <esp_log.h>
+#include <otter_esp.h>
+#include <stdlib.h>
+
+#include "ethernet.h"
+
+static const struct otter_health_policy policy = {
+    .uptime_ms = 3000,
+    .deadline_ms = CONFIG_EXAMPLE_DEADLINE_S * 1000,
+    .network = true,
+    .app = true,
+};
+
+#if CONFIG_EXAMPLE_BALLAST_KB
+/* Elastic flash is about sizes. The linker keeps it for its attribute. */
+__attribute__((used)) static const char ballast[CONFIG_EXAMPLE_BALLAST_KB * 1024] = "ballast";
+#endif
+
+/* Here a product asks itself whether it works: sensors, cloud, user interface. */
+static void check_itself(void)
+{
+#if CONFIG_EXAMPLE_HEALTHY
+    otter_esp_app_works(true);
+#elif CONFIG_EXAMPLE_UNHEALTHY
+    otter_esp_app_works(false);
+#endif
+}
+
+void app_main(void)
+{
+#if CONFIG_EXAMPLE_CRASHES
+    ESP_LOGE("example", "this firmware crashes at boot");
+    abort();
+#endif
+    ESP_ERROR_CHECK(ethernet_start());
+    const struct otter_start_config config = {.policy = &policy};
+    if (otter_start(&config) == ESP_OK) check_itself();
+}

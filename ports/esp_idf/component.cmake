@@ -1,0 +1,56 @@
+# Otter as an ESP-IDF component. Included by the component's CMakeLists.txt, whatever folder that is in; so all paths are
+# absolute. What the program does not call, and what is off in menuconfig, the linker leaves out.
+get_filename_component(OTTER_ROOT ${CMAKE_CURRENT_LIST_DIR}/../.. ABSOLUTE)
+set(port ${OTTER_ROOT}/ports/esp_idf)
+include(${OTTER_ROOT}/sources.cmake)
+
+# ESP-IDF has cJSON in its tree up to v5.5; later it comes by the component manager.
+set(json)
+if(EXISTS $ENV{IDF_PATH}/components/json/CMakeLists.txt)
+  set(json json)
+endif()
+
+set(sources ${OTTER_FORMAT_SOURCES} ${OTTER_CORE_SOURCES} ${OTTER_DOOR_SOURCES} ${OTTER_ROOT}/ports/psa/crypto.c
+            ${port}/chip.c ${port}/flash.c ${port}/settings.c ${port}/start.c ${port}/part_network.c)
+if(CONFIG_OTTER_PUSH)
+  list(APPEND sources ${port}/part_push.c ${port}/http.c)
+else()
+  list(APPEND sources ${port}/part_push_none.c)
+  list(REMOVE_ITEM sources ${OTTER_ROOT}/doors/push_json.c)
+endif()
+if(CONFIG_OTTER_ELASTIC)
+  list(APPEND sources ${port}/part_layout.c ${port}/data.c)
+else()
+  list(APPEND sources ${port}/part_layout_none.c)
+endif()
+if(CONFIG_OTTER_DATA_SPIFFS)
+  list(APPEND sources ${port}/files_spiffs.c)
+elseif(CONFIG_OTTER_DATA_FAT)
+  list(APPEND sources ${port}/files_fat.c)
+endif()
+if(CONFIG_OTTER_WIFI)
+  list(APPEND sources ${port}/wifi.c)
+endif()
+
+idf_component_register(
+  SRCS ${sources}
+  INCLUDE_DIRS ${OTTER_ROOT} ${OTTER_ROOT}/include ${port}/include
+  PRIV_REQUIRES bootloader_support efuse esp_app_format esp_event esp_http_server esp_netif esp_partition esp_system
+                esp_timer fatfs hal ${json} mbedtls nvs_flash spi_flash spiffs)
+idf_component_optional_requires(PRIVATE esp_wifi espressif__cjson cjson)
+
+string(REPLACE "esp32" "otter_chip_esp32" chip ${IDF_TARGET})
+target_compile_definitions(${COMPONENT_LIB} PUBLIC OTTER_CONFIG_FILE="otter_config_idf.h" PRIVATE OTTER_ESP_CHIP=${chip})
+# There uint32_t is a long, as wide as the int that %u prints; what a format means is checked on Linux.
+target_compile_options(${COMPONENT_LIB} PRIVATE -Wno-format -msave-restore)
+
+if(CONFIG_OTTER_PUSH)
+  set(page ${CMAKE_CURRENT_BINARY_DIR}/web_page.h)
+  add_custom_command(
+    OUTPUT ${page}
+    COMMAND ${CMAKE_COMMAND} -DPAGE=${OTTER_ROOT}/web/index.html -DOUT=${page} -P ${OTTER_ROOT}/scripts/pack_page.cmake
+    DEPENDS ${OTTER_ROOT}/web/index.html ${OTTER_ROOT}/scripts/pack_page.cmake
+    VERBATIM)
+  target_sources(${COMPONENT_LIB} PRIVATE ${page})
+  target_include_directories(${COMPONENT_LIB} PRIVATE ${CMAKE_CURRENT_BINARY_DIR})
+endif()

@@ -1,0 +1,11 @@
+/* No push door. */
+#include "ports/esp_idf/parts.h"
+
+esp_err_t otter_esp_part_push(struct otter_update *u, const struct otter_start_config *config)
+{
+    (void)u;
+    (void)config;
+    return ESP_OK;
+}
+
+void otter_esp_part_tell(void) {}

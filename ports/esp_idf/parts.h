@@ -1,0 +1,18 @@
+/* What otter_start() starts, each in a file of its own, and for each one a file that does without. */
+#ifndef OTTER_PORTS_ESP_IDF_PARTS_H
+#define OTTER_PORTS_ESP_IDF_PARTS_H
+
+#include "doors/update.h"
+#include "ports/esp_idf/include/otter_esp.h"
+
+/* Names the elastic layout, and who keeps files, if the table's slots overlap. */
+void otter_esp_part_layout(struct otter_device *scratch, struct otter_ports *ports,
+                           const struct otter_esp_files *files);
+/* Listens for the network, which the health policy asks for. */
+esp_err_t otter_esp_part_network(void);
+/* Opens the push door. */
+esp_err_t otter_esp_part_push(struct otter_update *u, const struct otter_start_config *config);
+/* There may be events for who listens. */
+void otter_esp_part_tell(void);
+
+#endif

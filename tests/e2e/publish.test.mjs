@@ -1,0 +1,691 @@
+// Channels: what is published, what is refused before a byte is written, and what reading back finds. In folders, behind
+// HTTP servers, and at an S3 server that checks signatures.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import net from 'node:net';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { Bench, OTTER, otter, patched, run, sha256 } from './device.mjs';
+import { start_s3 } from './s3.mjs';
+
+const bench = new Bench();
+after(() => bench.close());
+
+const TABLE = 'two_ota_usr', OTHER_TABLE = 'two_ota_large';
+// Where their otadata, behind the settings, and their first app lie.
+const PLACES = { [TABLE]: [0xd000, 0x10000], [OTHER_TABLE]: [0xf000, 0x20000] };
+const NVS = 0x9000;
+const BOOT_AT = { esp32: 0x1000, esp32c3: 0, esp32p4: 0x2000 };
+
+const image = (version, chip = 'esp32c3', more = {}) => bench.image(version, { chip, ...more });
+const images = (version, ...chips) => Promise.all(chips.map(c => image(version, c)));
+// A boot loader has no app descriptor.
+async function bootloader(chip) {
+    const app = await bench.image('0.0.0', { chip, project: 'loader', size: 16000 });
+    return bench.file(patched(app, 32, '\0\0\0\0'));
+}
+
+let folders = 0;
+function folder() {
+    const dir = path.join(bench.dir, `target-${folders++}`);
+    fs.mkdirSync(dir);
+    return dir;
+}
+
+const publish = (...args) => otter(['publish', ...args]);
+async function good(...args) {
+    const r = await publish(...args, '--json');
+    assert.equal(r.code, 0, r.out + r.err);
+    assert.equal(r.err, '');
+    return JSON.parse(r.out);
+}
+async function refused(code, says, ...args) {
+    const r = await publish(...args);
+    assert.deepEqual([r.code, r.out], [code, ''], r.err);
+    assert.match(r.err, says);
+    return r;
+}
+
+const read = (...names) => JSON.parse(fs.readFileSync(path.join(...names), 'utf8'));
+const tree = dir => fs.readdirSync(dir, { recursive: true }).filter(f => fs.statSync(path.join(dir, f)).isFile()).sort();
+const snapshot = dir => Object.fromEntries(tree(dir).map(f => [f, sha256(fs.readFileSync(path.join(dir, f)))]));
+
+async function check(where, ...args) {
+    const r = await publish('--check', where, '--json', ...args);
+    return { code: r.code, ...JSON.parse(r.out) };
+}
+async function in_order(where, ...args) {
+    const r = await check(where, ...args);
+    assert.deepEqual([r.code, r.findings], [0, []]);
+    return Object.fromEntries(r.builds.map(b => [b.chip, b.version]));
+}
+
+// ---- a folder
+
+test('a release in a folder', async () => {
+    const dir = folder(), v10 = await images('1.0.0', 'esp32', 'esp32c3');
+    const r = await publish(...v10, '--channel', 'stable', dir, '--notes', 'größer, besser');
+    assert.deepEqual([r.code, r.err], [0, '']);
+    assert.match(r.out, /stable: published 1\.0\.0\n {2}esp32 +1\.0\.0, \d+ bytes, 1\.0\.0\/esp32-app-[0-9a-f]{12}\.bin\n {2}esp32c3 /);
+    for (const [i, chip] of ['esp32', 'esp32c3'].entries()) {
+        const bytes = fs.readFileSync(v10[i]), digest = sha256(bytes);
+        const name = `1.0.0/${chip}-app-${digest.slice(0, 12)}.bin`;
+        assert.deepEqual(read(dir, 'stable', `${chip}.json`), { version: '1.0.0', path: name, size: bytes.length,
+            sha256: digest, project: 'demo', notes: 'größer, besser' });
+        assert.ok(fs.readFileSync(path.join(dir, 'stable', name)).equals(bytes));
+    }
+    assert.deepEqual(tree(dir).filter(f => !f.includes('-app-')), ['stable/esp32.json', 'stable/esp32c3.json', 'stable/releases.json']);
+
+    await good(...await images('1.1.0', 'esp32', 'esp32c3'), '--channel', 'stable', dir);
+    assert.equal(tree(dir).filter(f => f.includes('-app-')).length, 4, 'earlier releases stay');
+    assert.deepEqual(await in_order(path.join(dir, 'stable')), { esp32: '1.1.0', esp32c3: '1.1.0' });
+    assert.deepEqual(await in_order(dir, '--channel', 'stable'), { esp32: '1.1.0', esp32c3: '1.1.0' });
+    assert.deepEqual(await in_order(path.join(dir, 'stable/esp32.json')), { esp32: '1.1.0' });
+    assert.deepEqual(read(dir, 'stable/releases.json').releases.map(x => x.version), ['1.0.0', '1.1.0']);
+});
+
+test('one chip after the other', async () => {
+    const dir = folder(), stable = path.join(dir, 'stable');
+    await good(await image('1.0.0', 'esp32'), '--channel', 'stable', dir);
+    await good(await image('1.0.0', 'esp32c3'), '--channel', 'stable', dir);
+    assert.deepEqual(await in_order(stable), { esp32: '1.0.0', esp32c3: '1.0.0' });
+    assert.equal(read(stable, 'releases.json').releases.length, 1);
+    await good(await image('1.1.0', 'esp32c3'), '--channel', 'stable', dir);
+    assert.deepEqual(await in_order(stable), { esp32: '1.0.0', esp32c3: '1.1.0' });
+});
+
+test('older only if asked for', async () => {
+    const dir = folder(), v11 = await image('1.1.0'), other = await image('1.1.0', 'esp32c3', { seed: 7 });
+    const into = ['--channel', 'stable', dir];
+    await good(v11, ...into);
+    const before = snapshot(dir);
+    for (const version of ['1.0.0', '1.1.0-rc.1', 'v1.0.9-3-gabcd123'])
+        await refused(4, /not newer than 1\.1\.0.*--allow-older.*\(not_newer\)/, await image(version), ...into);
+    await refused(4, /offers version 1\.1\.0 already, with other content.*\(not_newer\)/, other, ...into);
+    await refused(4, /"4ad9b17" is no version.*\(wrong_version\)/, await image('4ad9b17'), ...into);
+    assert.deepEqual(snapshot(dir), before);
+    await good(v11, ...into);
+    await good(await image('v1.1.0-3-gabcd123'), ...into);
+    await good(await image('1.0.0'), ...into, '--allow-older');
+    assert.deepEqual(await in_order(path.join(dir, 'stable')), { esp32c3: '1.0.0' });
+    // Whoever made the channel, its order holds.
+    fs.writeFileSync(path.join(dir, 'stable/esp32c3.json'), '{"version": "v2.0.0", "path": "https://example.org/x.bin"}');
+    await refused(4, /not newer than v2\.0\.0/, await image('1.9.0'), ...into);
+    await good(await image('2.0.1'), ...into);
+});
+
+test('what the air cannot bring', async () => {
+    const dir = folder(), stable = path.join(dir, 'stable');
+    const next = async (version, ...more) => {
+        await good(await image(version), '--channel', 'stable', dir, ...more);
+        const { requires_full_flash: full, min_version: min } = read(stable, 'esp32c3.json');
+        return [full, min];
+    };
+    assert.deepEqual(await next('1.0.0', '--table', TABLE, '--board', '1'), [undefined, undefined]);
+    assert.deepEqual(await next('1.1.0', '--table', TABLE, '--board', '1'), [undefined, undefined]);
+    assert.deepEqual(await next('1.2.0'), [undefined, undefined]);
+    assert.deepEqual(await next('2.0.0', '--table', OTHER_TABLE), [true, undefined]);
+    // Said again it is the same; whoever is below 2.0.0 still needs a cable for what follows.
+    assert.deepEqual(await next('2.0.0', '--table', OTHER_TABLE), [true, undefined]);
+    assert.deepEqual(await next('2.1.0'), [undefined, '2.0.0']);
+    assert.deepEqual(await next('2.2.0', '--table', OTHER_TABLE), [undefined, '2.0.0']);
+    assert.deepEqual(await next('2.3.0', '--min-version', '1.9.0'), [undefined, '2.0.0']);
+    assert.deepEqual(await next('2.4.0', '--min-version', '2.1.0'), [undefined, '2.1.0']);
+    assert.deepEqual(await next('3.0.0', '--board', '2'), [true, undefined]);
+    assert.deepEqual(await next('3.1.0', '--requires-full-flash'), [true, '3.0.0']);
+    assert.deepEqual(await next('3.2.0'), [undefined, '3.1.0']);
+    const r = await check(stable);
+    assert.deepEqual([r.builds[0].min_version, r.builds[0].board_format], ['3.1.0', '2']);
+});
+
+// ---- what is refused
+
+describe('refused before anything is written', () => {
+    const cases = {
+        'junk': async () => [3, /\(bad_magic\)/, bench.file('junk')],
+        'a damaged image': async () => [3, /\(bad_checksum\)/, bench.file(flip(await image('1.0.0'), 500))],
+        'no image at all': async () => [2, /No such file/, '/nonexistent.bin'],
+        'two for one chip': async () => [3, /both for ESP32-C3/, await image('1.0.0'), await image('1.0.0', 'esp32c3', { seed: 3 })],
+        'two versions': async () => [4, /one release has one version/, await image('1.0.0'), await image('1.1.0', 'esp32')],
+        'two projects': async () => [4, /of project other/, await image('1.0.0'), await image('1.0.0', 'esp32', { project: 'other' })],
+        'an image that no slot holds': async () =>
+            [4, /has \d+ bytes, partition app[01] of two_ota_usr takes 1900544/, await image('1.0.0', 'esp32c3', { size: 2000000 }), '--table', TABLE],
+        'a table without an app': async () => [4, /neither a factory app nor an ota slot/, await image('1.0.0'), '--table', bench.file('nvs,data,nvs,0x9000,0x4000\n', '.csv')],
+        'a bad table': async () => [3, /line 1/, await image('1.0.0'), '--table', bench.file('nvs,data,nonsense,0x9000,0x4000\n', '.csv')],
+        "another chip's table": async () => [3, /no image that it is for/, await image('1.0.0'), '--table', `esp32=${TABLE}`],
+        "another chip's boot loader": async () => [3, /boot loader for ESP32-S3, for which there is no image/, await image('1.0.0'), '--bootloader', await bootloader('esp32s3')],
+        'an app as boot loader': async () => [3, /is an app, no boot loader/, await image('1.0.0'), '--bootloader', await bench.image('1.0.0', { size: 9000 })],
+        'a boot loader over the table': async () => [4, /\(too_big\)|reach over the table/, await image('1.0.0', 'esp32'),
+            '--bootloader', bench.file(patched(await bench.image('1.0.0', { chip: 'esp32', size: 30000 }), 32, '\0\0\0\0'))],
+        'an unsigned image': async () => [4, /\(unsigned\)/, await image('1.0.0'), '--key', await key()],
+        'a minimum that is no version': async () => [2, /no version like/, await image('1.0.0'), '--min-version', 'new'],
+        'notes without end': async () => [2, /1024 bytes/, await image('1.0.0'), '--notes', 'x'.repeat(1025)],
+        'a base URL of another kind': async () => [2, /https:\/\//, await image('1.0.0'), '--base-url', 'ftp://example.org'],
+    };
+    const flip = (file, at) => { const b = fs.readFileSync(file); b[at] ^= 1; return b; };
+    let made;
+    const key = async () => {
+        made ??= path.join(bench.dir, 'key.pem');
+        if (!fs.existsSync(made)) await otter(['image', 'keygen', '-o', made, '--type', 'ecdsa-p256']);
+        return made;
+    };
+    for (const [what, make] of Object.entries(cases))
+        test(what, async () => {
+            const dir = folder(), [code, says, ...args] = await make();
+            await refused(code, says, ...args, '--channel', 'stable', dir);
+            assert.deepEqual(tree(dir), []);
+        });
+
+    test('a signed one goes', async () => {
+        const dir = folder(), signed = path.join(bench.dir, 'signed.bin');
+        await otter(['image', 'sign', await image('1.0.0'), '--key', await key(), '-o', signed]);
+        await good(signed, '--key', await key(), '--channel', 'stable', dir);
+        assert.ok(fs.readFileSync(path.join(dir, 'stable', read(dir, 'stable/esp32c3.json').path)).equals(fs.readFileSync(signed)));
+    });
+
+    test('wrong command lines', async () => {
+        const dir = folder(), v10 = await image('1.0.0');
+        const lines = [[v10, dir], [v10, '--channel', 'stable'], [v10, '--channel', '../x', dir], ['--check'],
+            ['--check', '--retract', dir], ['--promote', 'a', 'a', dir], ['--promote', 'a', dir], ['--retract', dir],
+            [v10, '--channel', 'stable', dir, '--nonsense'], [v10, '--channel', 'a', 's3:///x']];
+        for (const line of lines) assert.equal((await publish(...line)).code, 2, line.join(' '));
+        await refused(2, /can only be read/, v10, '--channel', 'stable', 'http://127.0.0.1:1/x');
+        await refused(2, /name or password/, '--check', 'http://me:secret@127.0.0.1:1/x').then(r => assert.doesNotMatch(r.err, /secret/));
+        assert.deepEqual(tree(dir), []);
+        const help = await publish('--help');
+        assert.equal(help.code, 0);
+        for (const option of ['--check', '--promote', '--retract', '--table', '--allow-older', '--create-bucket', '--endpoint-url'])
+            assert.ok(help.out.includes(option), option);
+    });
+});
+
+test('progress on a terminal, none in a pipe', async () => {
+    const line = `${OTTER} publish ${await image('1.0.0')} --channel stable ${folder()}`;
+    const r = await run('script', ['-qec', line, '/dev/null']);
+    assert.equal(r.code, 0, r.out);
+    assert.match(r.out, /esp32c3-app-[0-9a-f]{12}\.bin +\[#{24}\] 100 %\r\n/);
+    const quiet = await run('script', ['-qec', line.replace('stable', 'other') + ' --quiet', '/dev/null']);
+    assert.doesNotMatch(quiet.out, /100 %/);
+});
+
+// ---- the manifest
+
+// What an installer writes.
+function install(dir, build, size = 0x400000) {
+    const flash = Buffer.alloc(size, 0xff);
+    for (const part of build.parts) fs.readFileSync(path.join(dir, part.path)).copy(flash, part.offset);
+    return bench.file(flash);
+}
+
+test('a manifest from which chips start', async () => {
+    const dir = folder(), stable = path.join(dir, 'stable'), chips = Object.keys(BOOT_AT);
+    const loaders = (await Promise.all(chips.map(bootloader))).flatMap(f => ['--bootloader', f]);
+    await good(...await images('1.0.0', ...chips), '--channel', 'stable', dir, ...loaders, '--table', TABLE,
+        '--table', `esp32=${OTHER_TABLE}`);
+    for (const version of ['1.0.0', '1.1.0']) {
+        // Boot loader and table are the last release's.
+        if (version === '1.1.0') await good(...await images(version, ...chips), '--channel', 'stable', dir, '--notes', 'new');
+        const manifest = read(stable, 'manifest.json');
+        assert.deepEqual([manifest.name, manifest.version, manifest.new_install_prompt_erase], ['demo', version, true]);
+        assert.deepEqual(manifest.builds.map(b => b.chipFamily).sort(), ['ESP32', 'ESP32-C3', 'ESP32-P4']);
+        for (const build of manifest.builds) {
+            const chip = build.chipFamily.toLowerCase().replace('-', ''), app = read(stable, `${chip}.json`);
+            const [otadata, slot] = PLACES[chip === 'esp32' ? OTHER_TABLE : TABLE];
+            assert.deepEqual(build.parts.map(p => p.offset), [BOOT_AT[chip], 0x8000, otadata, slot]);
+            assert.equal(build.parts[3].path, app.path);
+            assert.deepEqual([build.ota.path, build.otter.sha256, build.otter.size], [app.path, app.sha256, app.size]);
+            for (const part of build.parts) {
+                const end = part.offset + fs.statSync(path.join(stable, part.path)).size;
+                assert.ok(end <= NVS || part.offset >= otadata, 'settings are left alone');
+            }
+            const boots = await otter(['flash', 'boot', install(stable, build), '--json']);
+            assert.equal(boots.code, 0, boots.out);
+            assert.equal((await in_order(stable))[chip], version);
+        }
+    }
+    assert.equal((await check(stable)).manifest, true);
+});
+
+test('a manifest has chips of one version only', async () => {
+    const dir = folder(), stable = path.join(dir, 'stable');
+    const loaders = (await Promise.all(['esp32', 'esp32c3'].map(bootloader))).flatMap(f => ['--bootloader', f]);
+    const families = () => read(stable, 'manifest.json').builds.map(b => b.chipFamily);
+    await good(...await images('1.0.0', 'esp32', 'esp32c3'), '--channel', 'stable', dir, ...loaders, '--table', TABLE);
+    await good(await image('1.1.0', 'esp32c3'), '--channel', 'stable', dir);
+    assert.deepEqual([families(), read(stable, 'manifest.json').version], [['ESP32-C3'], '1.1.0']);
+    await good(await image('1.1.0', 'esp32'), '--channel', 'stable', dir);
+    assert.deepEqual(families(), ['ESP32', 'ESP32-C3']);
+    const r = await publish(await image('1.0.0'), '--channel', 'half', dir, '--table', TABLE);
+    assert.equal(r.code, 0);
+    assert.match(r.err, /manifest\.json is without 1 of the chips, as their boot loader or table is not known/);
+    assert.ok(!fs.existsSync(path.join(dir, 'half/manifest.json')));
+});
+
+// ---- promote and retract
+
+test('promoted, and taken back', async () => {
+    const dir = folder(), testing = path.join(dir, 'testing'), stable = path.join(dir, 'stable');
+    const loaders = ['--bootloader', await bootloader('esp32c3')];
+    await good(await image('1.0.0'), '--channel', 'stable', dir, ...loaders, '--table', TABLE);
+    await good(await image('1.1.0'), '--channel', 'testing', dir, ...loaders, '--table', TABLE);
+    await good(await image('1.2.0'), '--channel', 'testing', dir, '--table', OTHER_TABLE);
+    await good(await image('1.3.0'), '--channel', 'testing', dir, '--notes', 'tested');
+    assert.equal(read(testing, 'esp32c3.json').min_version, '1.2.0');
+    const kept = snapshot(testing);
+    const r = await publish('--promote', 'testing', 'stable', dir);
+    assert.match(r.out, /stable: promoted 1\.3\.0\n/, r.err);
+    assert.deepEqual(snapshot(testing), kept);
+    // In this channel it is this release that brings the other table.
+    const { requires_full_flash: full, min_version: min, notes, version } = read(stable, 'esp32c3.json');
+    assert.deepEqual([version, full, min, notes], ['1.3.0', true, undefined, 'tested']);
+    fs.rmSync(testing, { recursive: true });
+    assert.deepEqual(await in_order(stable), { esp32c3: '1.3.0' });
+    assert.equal(read(stable, 'manifest.json').version, '1.3.0');
+
+    const back = await publish('--retract', '--channel', 'stable', dir);
+    assert.match(back.out, /retracted 1\.3\.0\n {2}esp32c3 +1\.0\.0/);
+    assert.deepEqual(await in_order(stable), { esp32c3: '1.0.0' });
+    assert.equal(read(stable, 'manifest.json').version, '1.0.0');
+    // A release that was taken back counts for nothing: its version may come again, and its table is not the last.
+    await good(await image('1.3.0', 'esp32c3', { seed: 5 }), '--channel', 'stable', dir, '--table', TABLE);
+    assert.equal(read(stable, 'esp32c3.json').requires_full_flash, undefined);
+    await publish('--retract', '--channel', 'stable', dir);
+    const last = await publish('--retract', '--channel', 'stable', dir);
+    assert.match(last.out, /retracted 1\.0\.0\n {2}esp32c3 +nothing\n/);
+    assert.ok(!fs.existsSync(path.join(stable, 'esp32c3.json')) && !fs.existsSync(path.join(stable, 'manifest.json')));
+    await refused(6, /nothing that this tool has published/, '--retract', '--channel', 'stable', dir);
+    await refused(6, /there is no channel/, '--promote', 'nothing', 'stable', dir);
+});
+
+test('what is not in order is not promoted', async () => {
+    const dir = folder();
+    await good(await image('1.1.0'), '--channel', 'testing', dir);
+    await good(await image('1.0.0'), '--channel', 'stable', dir);
+    const before = snapshot(path.join(dir, 'stable'));
+    const file = path.join(dir, 'testing', read(dir, 'testing/esp32c3.json').path), bytes = fs.readFileSync(file);
+    bytes[1000] ^= 4;
+    fs.writeFileSync(file, bytes);
+    await refused(3, /\(wrong_digest\)[^]*not in order, so nothing of it is promoted/, '--promote', 'testing', 'stable', dir);
+    assert.deepEqual(snapshot(path.join(dir, 'stable')), before);
+});
+
+// ---- reading back
+
+describe('what --check finds', () => {
+    let origin;
+    before(async () => {
+        origin = folder();
+        const loaders = (await Promise.all(['esp32', 'esp32c3'].map(bootloader))).flatMap(f => ['--bootloader', f]);
+        await good(...await images('1.0.0', 'esp32', 'esp32c3'), '--channel', 'stable', origin, ...loaders, '--table', TABLE);
+        await good(...await images('1.1.0', 'esp32', 'esp32c3'), '--channel', 'stable', origin);
+    });
+
+    const edit = (file, change) => {
+        const o = read(file);
+        change(o);
+        fs.writeFileSync(file, JSON.stringify(o));
+    };
+    const bytes_of = (file, change) => {
+        const b = fs.readFileSync(file);
+        fs.writeFileSync(file, change(b) ?? b);
+    };
+    const app = dir => path.join(dir, read(dir, 'esp32c3.json').path);
+    const part = (dir, i) => {
+        const build = read(dir, 'manifest.json').builds.find(b => b.chipFamily === 'ESP32-C3');
+        return path.join(dir, build.parts[i].path);
+    };
+    const c3 = o => o.builds.find(b => b.chipFamily === 'ESP32-C3');
+
+    // [what was done, the finding's file, its error, the exit status]
+    const cases = {
+        'a flipped bit': [d => bytes_of(app(d), b => { b[70000] ^= 16; }), /app/, 'wrong_digest', 3],
+        'a cut image': [d => bytes_of(app(d), b => b.subarray(0, -100)), /app/, 'wrong_size', 6],
+        'a longer image': [d => bytes_of(app(d), b => Buffer.concat([b, Buffer.alloc(16)])), /app/, 'wrong_size', 6],
+        'no image': [d => fs.rmSync(app(d)), /app/, 'not_found', 6],
+        "the other release's image": [d => edit(path.join(d, 'esp32c3.json'), o => {
+            const old = read(d, 'releases.json').releases[0].builds.esp32c3.app;
+            Object.assign(o, { path: old.path, size: old.size, sha256: old.sha256 });
+        }), /app/, 'wrong_version', 4],
+        "the other chip's image": [d => fs.copyFileSync(path.join(d, 'esp32.json'), path.join(d, 'esp32c3.json')), /app/, 'wrong_chip', 3],
+        'no descriptor': [d => fs.rmSync(path.join(d, 'esp32c3.json')), /esp32c3\.json/, 'not_found', 6],
+        'an empty descriptor': [d => fs.writeFileSync(path.join(d, 'esp32c3.json'), ''), /esp32c3\.json/, 'bad_descriptor', 3],
+        'a descriptor in single quotes': [d => fs.writeFileSync(path.join(d, 'esp32c3.json'), "{'version': '1.1.0', 'path': 'x'}"), /esp32c3\.json/, 'bad_descriptor', 3],
+        'a descriptor without path': [d => edit(path.join(d, 'esp32c3.json'), o => { delete o.path; }), /esp32c3\.json/, 'bad_descriptor', 3],
+        'a version that is a number': [d => edit(path.join(d, 'esp32c3.json'), o => { o.version = 1.1; }), /esp32c3\.json/, 'bad_descriptor', 3],
+        'a path out of the channel': [d => {
+            fs.copyFileSync(app(d), path.join(d, '../outside.bin'));
+            edit(path.join(d, 'esp32c3.json'), o => { o.path = '../outside.bin'; });
+        }, /outside/, 'not_found', 6],
+        'a path from the root': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = app(d); }), /app/, 'not_found', 6],
+        'a path into a bucket': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = 's3://bucket/key'; }), /key/, 'bad_descriptor', 3],
+        'a path to a file by URL': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = `file://${app(d)}`; }), /app/, 'bad_descriptor', 3],
+        'a path that is a folder': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = '1.1.0'; }), /1\.1\.0/, 'too_big', 4],
+        'a path with escapes for the terminal': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = '\x1b[2Jx'; }), /^\?\[2Jx$/, 'not_found', 6],
+        'a damaged log': [d => fs.writeFileSync(path.join(d, 'releases.json'), '{"schema": 1'), /releases\.json/, 'bad_descriptor', 3],
+        'an empty manifest': [d => fs.writeFileSync(path.join(d, 'manifest.json'), '{}'), /manifest\.json/, 'bad_descriptor', 3],
+        "the manifest's version": [d => edit(path.join(d, 'manifest.json'), o => { o.version = '1.0.0'; }), /manifest\.json/, 'wrong_version', 4],
+        'an unknown chip': [d => edit(path.join(d, 'manifest.json'), o => { c3(o).chipFamily = 'ESP32-X9'; }), /manifest\.json/, 'unknown_chip', 3],
+        'a boot loader where another chip has it': [d => edit(path.join(d, 'manifest.json'), o => { c3(o).parts[0].offset = 0x1000; }), /manifest\.json/, 'bad_magic', 3],
+        'a damaged boot loader': [d => bytes_of(part(d, 0), b => { b[300] ^= 1; }), /manifest\.json/, 'bad_checksum', 3],
+        'a damaged table': [d => bytes_of(part(d, 1), b => { b[40] ^= 1; }), /manifest\.json/, 'table_bad_md5', 3],
+        'an app beside its slot': [d => edit(path.join(d, 'manifest.json'), o => { c3(o).parts[3].offset = 0x20000; }), /manifest\.json/, 'bad_magic', 3],
+        'parts that overlap': [d => edit(path.join(d, 'manifest.json'), o => { c3(o).parts[2].offset = 0x8800; }), /manifest\.json/, 'too_big', 4],
+        'a part behind any flash': [d => edit(path.join(d, 'manifest.json'), o => { c3(o).parts[3].offset = 0x1fffff0; }), /manifest\.json/, 'too_big', 4],
+        'one merged image, over the settings': [d => {
+            const flash = Buffer.alloc(0x40000, 0xff), build = c3(read(d, 'manifest.json'));
+            for (const p of build.parts) fs.readFileSync(path.join(d, p.path)).copy(flash, p.offset);
+            fs.writeFileSync(path.join(d, 'merged.bin'), flash);
+            edit(path.join(d, 'manifest.json'), o => { c3(o).parts = [{ path: 'merged.bin', offset: 0 }]; });
+        }, /manifest\.json/, 'table_out_of_flash', 3],
+        'a part without offset': [d => edit(path.join(d, 'manifest.json'), o => { delete c3(o).parts[1].offset; }), /manifest\.json/, 'bad_descriptor', 3],
+    };
+    for (const [what, [change, file, error, code]] of Object.entries(cases))
+        test(what, async () => {
+            const dir = path.join(folder(), 'stable');
+            fs.cpSync(path.join(origin, 'stable'), dir, { recursive: true });
+            await in_order(dir);
+            change(dir);
+            const r = await check(dir);
+            const found = r.findings.find(f => f.error === error);
+            assert.ok(found, JSON.stringify(r.findings));
+            assert.match(found.file, file);
+            assert.deepEqual([r.code, r.result], [code, 'failed']);
+            const said = await publish('--check', dir);
+            assert.deepEqual([said.code, said.out], [code, '']);
+            assert.match(said.err, new RegExp(`\\(${error}\\)|: `));
+            assert.doesNotMatch(said.err, /\x1b/);
+        });
+
+    test('no channel', async () => {
+        await refused(6, /there is no channel here/, '--check', folder());
+        await refused(6, /there is no channel here/, '--check', '/nonexistent');
+    });
+});
+
+// ---- behind URLs
+
+const servers = [];
+after(() => {
+    for (const s of servers) {
+        s.closeAllConnections();
+        s.close();
+    }
+});
+
+function serve(handler, options) {
+    const server = options ? https.createServer(options, handler) : http.createServer(handler);
+    servers.push(server);
+    return new Promise(done => server.listen(0, '127.0.0.1', () => {
+        done(`${options ? 'https' : 'http'}://127.0.0.1:${server.address().port}`);
+    }));
+}
+const files_of = dir => (request, reply) => {
+    const file = path.join(dir, path.normalize(decodeURIComponent(request.url.split('?')[0])));
+    const there = fs.existsSync(file) && fs.statSync(file).isFile();
+    reply.writeHead(there ? 200 : 404);
+    reply.end(there ? fs.readFileSync(file) : 'nothing here');
+};
+
+test('a channel behind a URL, as a device sees it', async () => {
+    const dir = folder(), asked = [];
+    await good(...await images('1.1.0', 'esp32', 'esp32c3'), '--channel', 'stable', dir);
+    const url = await serve((request, reply) => {
+        asked.push(request.url);
+        if (request.url.startsWith('/moved/')) {
+            reply.writeHead(302, { Location: request.url.replace('/moved', '') });
+            return reply.end();
+        }
+        if (request.url.startsWith('/loop/')) {
+            reply.writeHead(302, { Location: request.url });
+            return reply.end();
+        }
+        // In chunks, without a length.
+        return files_of(dir)(request, reply);
+    });
+    const both = { esp32: '1.1.0', esp32c3: '1.1.0' };
+    assert.deepEqual(await in_order(`${url}/stable`), both);
+    assert.deepEqual(await in_order(`${url}/stable/`), both);
+    assert.deepEqual(await in_order(url, '--channel', 'stable'), both);
+    assert.deepEqual(await in_order(`${url}/stable/esp32c3.json`), { esp32c3: '1.1.0' });
+    assert.deepEqual(await in_order(`${url}/moved/stable`), both);
+    assert.ok(asked.every(u => !u.includes('//')));
+    await refused(6, /redirect/, '--check', `${url}/loop/stable/esp32c3.json`);
+    await refused(6, /there is no channel here/, '--check', `${url}/unstable`);
+    await refused(6, /\(connection_failed\)/, '--check', 'http://127.0.0.1:1/stable/esp32c3.json');
+    // Without a log, as others publish: every chip's name is tried.
+    fs.rmSync(path.join(dir, 'stable/releases.json'));
+    assert.deepEqual(await in_order(`${url}/stable`), both);
+});
+
+test('paths that are URLs', async () => {
+    const dir = folder();
+    const url = await serve(files_of(dir));
+    await good(await image('1.0.0'), '--channel', 'stable', dir, '--base-url', `${url}/`, '--table', TABLE, '--bootloader', await bootloader('esp32c3'));
+    const o = read(dir, 'stable/esp32c3.json');
+    assert.match(o.path, new RegExp(`^${url}/stable/1\\.0\\.0/esp32c3-app-[0-9a-f]{12}\\.bin$`));
+    assert.ok(read(dir, 'stable/manifest.json').builds[0].parts.every(p => p.path.startsWith(`${url}/stable/`)));
+    assert.deepEqual(await in_order(path.join(dir, 'stable')), { esp32c3: '1.0.0' });
+    // Read back from where devices do: a server that has kept the old one is found out.
+    const old = folder();
+    fs.cpSync(dir, old, { recursive: true });
+    const stale = await serve(files_of(old));
+    const r = await publish(await image('1.1.0'), '--channel', 'stable', dir, '--base-url', stale);
+    assert.equal(r.code, 4);
+    assert.match(r.err, /offers 1\.0\.0, not the 1\.1\.0 that was published.*\(wrong_version\)/);
+    // A secret in a URL is not repeated.
+    fs.writeFileSync(path.join(dir, 'esp32c3.json'), JSON.stringify({ version: '1.0.0', path: `${url}/x.bin?X-Amz-Signature=s3cr3t` }));
+    const secret = await refused(6, /x\.bin: the server answers HTTP 404/, '--check', `${dir}/esp32c3.json`);
+    assert.doesNotMatch(secret.err, /s3cr3t/);
+});
+
+test('over TLS only with a certificate that holds', async () => {
+    const dir = folder(), pem = name => path.join(bench.dir, name);
+    await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=test',
+        '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', pem('tls.key'), '-out', pem('tls.pem')]);
+    await good(await image('1.0.0'), '--channel', 'stable', dir);
+    const url = await serve(files_of(dir), { key: fs.readFileSync(pem('tls.key')), cert: fs.readFileSync(pem('tls.pem')) });
+    await refused(6, /certificate.*\(connection_failed\)/, '--check', `${url}/stable/esp32c3.json`);
+    assert.deepEqual(await in_order(`${url}/stable`, '--cacert', pem('tls.pem')), { esp32c3: '1.0.0' });
+    // From https nothing leads to http.
+    const plain = await serve(files_of(dir));
+    const leads = await serve((request, reply) => { reply.writeHead(302, { Location: plain + request.url }); reply.end(); },
+        { key: fs.readFileSync(pem('tls.key')), cert: fs.readFileSync(pem('tls.pem')) });
+    await refused(6, /\(connection_failed\)/, '--check', `${leads}/stable/esp32c3.json`, '--cacert', pem('tls.pem'));
+    const o = read(dir, 'stable/esp32c3.json');
+    fs.writeFileSync(path.join(dir, 'stable/esp32c3.json'), JSON.stringify({ ...o, path: `${plain}/stable/${o.path}` }));
+    await refused(3, /from https to http.*\(bad_descriptor\)/, '--check', `${url}/stable/esp32c3.json`, '--cacert', pem('tls.pem'));
+});
+
+// ---- a bucket
+
+// Passes bytes on to a server until `limit` of them have come from the client; then does `act` and lets nobody in.
+class Cutter {
+    constructor(target, limit, act = () => {}) {
+        this.passed = 0;
+        this.sockets = new Set();
+        this.server = net.createServer(client => {
+            if (this.passed > limit) return client.destroy();
+            const there = net.connect(new URL(target).port, '127.0.0.1');
+            for (const s of [client, there]) {
+                this.sockets.add(s);
+                s.on('error', () => {});
+                s.on('close', () => { client.destroy(); there.destroy(); });
+            }
+            there.pipe(client);
+            client.on('data', d => {
+                const room = limit - this.passed;
+                this.passed += d.length;
+                there.write(room >= d.length ? d : d.subarray(0, Math.max(room, 0)));
+                if (this.passed > limit) this.cut(act);
+            });
+            return client;
+        });
+    }
+
+    cut(act) {
+        act();
+        for (const s of this.sockets) s.destroy();
+    }
+
+    async open() {
+        await new Promise(done => this.server.listen(0, '127.0.0.1', done));
+        this.url = `http://127.0.0.1:${this.server.address().port}`;
+        return this;
+    }
+
+    close() {
+        for (const s of this.sockets) s.destroy();
+        this.server.close();
+    }
+}
+
+describe('in a bucket', () => {
+    let s3;
+    before(async () => { s3 = await start_s3(); });
+    after(() => s3?.stop());
+
+    const at = (env, ...args) => otter(['publish', ...args], { env: { ...s3.env, ...env }, ms: 60000 });
+    const ok = async (...args) => {
+        const r = await at({}, ...args, '--json');
+        assert.deepEqual([r.code, r.err], [0, ''], r.out);
+        return JSON.parse(r.out);
+    };
+    const offered = async (where, ...args) => {
+        const r = await at({}, '--check', where, '--json', ...args), o = JSON.parse(r.out);
+        assert.deepEqual([r.code, o.findings], [0, []]);
+        return Object.fromEntries(o.builds.map(b => [b.chip, b.version]));
+    };
+    const aws = async (...args) => {
+        const r = await run('/usr/bin/aws', ['--endpoint-url', s3.url, ...args], { env: s3.env });
+        assert.equal(r.code, 0, r.err);
+        return r.out;
+    };
+    const fetched = async uri => {
+        const url = (await otter(['presign', uri], { env: s3.env })).out.trim();
+        const reply = await fetch(url);
+        return { status: reply.status, headers: reply.headers, body: Buffer.from(await reply.arrayBuffer()) };
+    };
+
+    test('published, promoted, taken back', async () => {
+        const target = 's3://releases/products/demo one';
+        const v10 = await images('1.0.0', 'esp32', 'esp32c3'), v11 = await images('1.1.0', 'esp32', 'esp32c3');
+        const missing = await at({}, ...v10, '--channel', 'stable', target);
+        assert.equal(missing.code, 2);
+        assert.match(missing.err, /NoSuchBucket.*--create-bucket makes it/);
+        await ok(...v10, '--channel', 'stable', target, '--create-bucket', '--table', TABLE, '--bootloader', await bootloader('esp32'));
+        await ok(...v11, '--channel', 'testing', target, '--create-bucket');
+        assert.deepEqual(await offered(`${target}/stable`), { esp32: '1.0.0', esp32c3: '1.0.0' });
+        assert.deepEqual(await offered(target, '--channel', 'testing'), { esp32: '1.1.0', esp32c3: '1.1.0' });
+
+        const descriptor = await fetched(`${target}/stable/esp32c3.json`);
+        assert.deepEqual([descriptor.status, descriptor.headers.get('content-type')], [200, 'application/json']);
+        const o = JSON.parse(descriptor.body), bin = await fetched(`${target}/stable/${o.path}`);
+        assert.ok(bin.body.equals(fs.readFileSync(v10[1])));
+        assert.equal(bin.headers.get('content-type'), 'application/octet-stream');
+
+        await ok('--promote', 'testing', 'stable', target);
+        assert.deepEqual(await offered(`${target}/stable`), { esp32: '1.1.0', esp32c3: '1.1.0' });
+        const older = await at({}, ...v10, '--channel', 'stable', target);
+        assert.equal(older.code, 4);
+        assert.match(older.err, /not newer than 1\.1\.0/);
+        await ok('--retract', '--channel', 'stable', target);
+        assert.deepEqual(await offered(`${target}/stable`), { esp32: '1.0.0', esp32c3: '1.0.0' });
+        await ok('--retract', '--channel', 'testing', target);
+        assert.equal((await fetched(`${target}/testing/esp32.json`)).status, 404);
+        await ok(...v10, '--channel', 'at-the-root', 's3://releases');
+        assert.deepEqual(await offered('s3://releases/at-the-root'), { esp32: '1.0.0', esp32c3: '1.0.0' });
+    });
+
+    test('a damaged object is found', async () => {
+        const target = 's3://damaged';
+        await ok(await image('1.0.0'), '--channel', 'stable', target, '--create-bucket');
+        const { path: name } = JSON.parse((await fetched(`${target}/stable/esp32c3.json`)).body);
+        const bytes = fs.readFileSync(await image('1.0.0'));
+        bytes[5000] ^= 1;
+        await aws('s3', 'cp', bench.file(bytes), `${target}/stable/${name}`);
+        const r = await at({}, '--check', `${target}/stable`);
+        assert.equal(r.code, 3);
+        assert.match(r.err, /esp32c3-app-.*its SHA-256 is.*\(wrong_digest\)/);
+        // Publishing it again mends it.
+        await ok(await image('1.0.0'), '--channel', 'stable', target);
+        assert.deepEqual(await offered(`${target}/stable`), { esp32c3: '1.0.0' });
+    });
+
+    test('credentials that are none, and no server', async () => {
+        const line = [await image('1.0.0'), '--channel', 'stable', 's3://denied', '--create-bucket'];
+        const wrong = await at({ AWS_SECRET_ACCESS_KEY: 'dontprintme' }, ...line);
+        assert.equal(wrong.code, 4);
+        assert.match(wrong.err, /SignatureDoesNotMatch.*AWS_SECRET_ACCESS_KEY/);
+        const unknown = await at({ AWS_ACCESS_KEY_ID: 'nobody' }, ...line);
+        assert.equal(unknown.code, 4);
+        assert.match(unknown.err, /InvalidAccessKeyId|SignatureDoesNotMatch/);
+        const none = await at({ AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined }, ...line);
+        assert.equal(none.code, 4);
+        assert.match(none.err, /there are no credentials/);
+        const late = await run('faketime', ['-f', '-2h', OTTER, 'publish', ...line], { env: s3.env });
+        assert.equal(late.code, 4);
+        assert.match(late.err, /RequestTimeTooSkewed.*clock/);
+        const nobody = await at({ AWS_ENDPOINT_URL: 'http://127.0.0.1:1' }, ...line);
+        assert.equal(nobody.code, 6);
+        assert.match(nobody.err, /\(connection_failed\)/);
+        for (const r of [wrong, unknown, late, nobody]) assert.doesNotMatch(r.out + r.err, new RegExp(`dontprintme|${s3.secret}|Signature=`));
+    });
+
+    test('cut anywhere, the channel is whole, and the next try gets there', async () => {
+        const old = await images('1.0.0', 'esp32', 'esp32c3'), next = await images('1.1.0', 'esp32', 'esp32c3');
+        const parts = ['--table', TABLE, '--bootloader', await bootloader('esp32'), '--bootloader', await bootloader('esp32c3')];
+        const make = name => ok(...old, '--channel', name, 's3://cut', ...parts, '--create-bucket');
+        const through = (proxy, name) => ['publish', ...next, '--channel', name, 's3://cut', '--endpoint', proxy.url];
+        await make('whole');
+        const whole = await new Cutter(s3.url, Infinity).open();
+        assert.equal((await otter(through(whole, 'whole'), { env: s3.env })).code, 0);
+        whole.close();
+
+        // Here and there on the way, and closely where the small files are.
+        const small = whole.passed - 12000;
+        const cuts = [...Array.from({ length: 6 }, (_, i) => Math.round(small * i / 6)), ...Array.from({ length: 12 }, (_, i) => small + 900 * i)];
+        const seen = new Set();
+        const cut_at = async limit => {
+            const name = `cut-${limit}`;
+            await make(name);
+            let child;
+            const proxy = await new Cutter(s3.url, limit, () => child?.kill('SIGKILL')).open();
+            // As if power had gone: nobody cleans up or tries again.
+            child = spawn(OTTER, through(proxy, name), { env: { ...process.env, ...s3.env }, stdio: 'ignore' });
+            await new Promise(done => child.once('close', done));
+            proxy.close();
+            const versions = await offered(`s3://cut/${name}`);
+            for (const version of Object.values(versions)) assert.ok(['1.0.0', '1.1.0'].includes(version));
+            assert.equal(Object.keys(versions).length, 2);
+            seen.add(Object.values(versions).join(' '));
+            await ok(...next, '--channel', name, 's3://cut');
+            assert.deepEqual(await offered(`s3://cut/${name}`), { esp32: '1.1.0', esp32c3: '1.1.0' });
+        };
+        await Promise.all([0, 1].map(async lane => {
+            for (const limit of cuts.filter((_, i) => i % 2 === lane)) await cut_at(limit);
+        }));
+        assert.ok(seen.has('1.0.0 1.0.0') && seen.size >= 2, [...seen].join(', '));
+    });
+
+    test('a connection that breaks once is made again', async () => {
+        await ok(await image('1.0.0'), '--channel', 'stable', 's3://broken', '--create-bucket');
+        let broken = 0;
+        const server = net.createServer(client => {
+            const there = net.connect(new URL(s3.url).port, '127.0.0.1');
+            for (const s of [client, there]) s.on('error', () => {}).on('close', () => { client.destroy(); there.destroy(); });
+            there.pipe(client);
+            // Each request's first connection ends after some bytes.
+            const breaks = broken++ % 2 === 0;
+            client.on('data', d => breaks ? client.destroy() : there.write(d));
+        });
+        await new Promise(done => server.listen(0, '127.0.0.1', done));
+        const r = await at({}, await image('1.1.0'), '--channel', 'stable', 's3://broken', '--endpoint', `http://127.0.0.1:${server.address().port}`);
+        server.close();
+        assert.equal(r.code, 0, r.err);
+        assert.ok(broken >= 10);
+        assert.deepEqual(await offered('s3://broken/stable'), { esp32c3: '1.1.0' });
+    });
+});

@@ -1,0 +1,118 @@
+/* otter publish: what its parts share. docs/SPEC.md, section 6, has the files of a channel.
+ *
+ * A release is JSON from the start, in the form in which releases.json keeps it: "version", "project", "date", "notes",
+ * "base_url", "retracted", and "builds", by chip: "app", "bootloader", "table", "otadata" (each path, offset, size,
+ * sha256), "md5", "board_format", "min_version", "requires_full_flash", and "asked", what of the last two the command
+ * line asked for. Descriptors and manifest are made from it. */
+#ifndef OTTER_TOOL_PUBLISH_H
+#define OTTER_TOOL_PUBLISH_H
+
+#include <cJSON.h>
+
+#include "format/chip.h"
+#include "tool/image_trust.h"
+#include "tool/store.h"
+
+enum { PUBLISH_CHIPS = 16, PUBLISH_FILES = 4 * PUBLISH_CHIPS, PUBLISH_NOTES_MAX = 1024 };
+
+enum publish_what { PUBLISH_NEW, PUBLISH_CHECK, PUBLISH_PROMOTE, PUBLISH_RETRACT };
+
+/* What the command line says. */
+struct publish {
+    enum publish_what what;
+    const char *channel, *target, *from; /* from: the channel that is promoted */
+    char *const *images;
+    unsigned count; /* of images */
+    const char *bootloaders[PUBLISH_CHIPS], *tables[PUBLISH_CHIPS];
+    unsigned bootloader_count, table_count;
+    const char *notes, *board_format, *min_version, *base_url;
+    bool full_flash, allow_older, create_bucket, json, quiet;
+    struct aws_wish wish;
+    struct tool_trust trust; /* empty: signatures are not looked at */
+};
+
+/* A file on its way into a channel. */
+struct publish_file {
+    char *path;
+    uint8_t *bytes;
+    size_t size;
+};
+
+struct publish_files {
+    struct publish_file file[PUBLISH_FILES];
+    unsigned count;
+};
+void publish_files_free(struct publish_files *f);
+/* Takes bytes over, also when it fails: NULL, out of memory. The path is kept in the list. */
+const char *publish_files_add(struct publish_files *f, char *path, uint8_t *bytes, size_t size);
+
+/* ---- a release from files (publish_build.c) ---- */
+
+/* Judges all that is given. NULL: *status is the exit status (said on stderr). */
+cJSON *publish_build(const struct publish *p, struct publish_files *files, int *status);
+
+/* The time of day, as "date". */
+void publish_add_date(cJSON *release);
+
+/* ---- what changes a channel (publish_release.c) ---- */
+
+/* These return the exit status; report gets what was found at the end. */
+int publish_release(const struct publish *p, struct store *s, const cJSON *release, const struct publish_files *files,
+                    cJSON *report);
+int publish_promote(const struct publish *p, struct store *s, cJSON *report);
+int publish_retract(const struct publish *p, struct store *s, cJSON *report);
+
+/* ---- a channel's files (publish_channel.c) ---- */
+
+extern const char publish_log_name[], publish_manifest_name[];
+
+/* The releases so far; an empty log if there is none. NULL: *err, in the store's words. */
+cJSON *publish_log_read(struct store *s, enum otter_err *err);
+/* The newest release of the log for that chip that was not retracted, older in the log than `before` (NULL: than
+ * none), and of another version than `not_version` (NULL: of any); NULL if there is none. */
+cJSON *publish_log_find(const cJSON *log, const char *chip, const cJSON *before, const char *not_version);
+/* A chip's descriptor; NULL: there is none that is JSON. *err: it could not be asked for. */
+cJSON *publish_offer(struct store *s, const char *chip, enum otter_err *err);
+/* The release that the chip is offered now, as the log has it; NULL: none, or one that the log has not. */
+cJSON *publish_log_current(struct store *s, const cJSON *log, const char *chip, enum otter_err *err);
+/* Of these, of all chips, the one that is last in the log. */
+cJSON *publish_log_newest(struct store *s, const cJSON *log, enum otter_err *err);
+/* Puts a release, which is taken over, at the log's end; an earlier one of that version becomes part of it. */
+void publish_log_add(cJSON *log, cJSON *release);
+enum otter_err publish_log_write(struct store *s, const cJSON *log);
+
+cJSON *publish_build_of(const cJSON *release, const char *chip);
+/* Writes a chip's descriptor. */
+enum otter_err publish_write_descriptor(struct store *s, const char *channel, const cJSON *release, const char *chip);
+/* Writes the manifest of the chips whose descriptors, already written, offer this release of the log; or removes it, if
+ * of none boot loader and table are known. *left_out: how many of these chips are missing for that. */
+enum otter_err publish_write_manifest(struct store *s, const char *channel, const cJSON *log, const cJSON *release,
+                                      unsigned *left_out);
+
+/* ---- reading it back (publish_check.c, publish_check_manifest.c) ---- */
+
+struct publish_check {
+    struct store *store;
+    bool say;             /* findings go to stderr, too */
+    cJSON *findings;      /* "file", "error", "message" */
+    enum otter_err first; /* of them */
+};
+
+/* Fetches all that the channel offers and judges it. only: a single descriptor's name, or NULL. expected: the release
+ * that its chips are to be offered, or NULL. report gets "version", "builds", "manifest" and "findings". Returns the
+ * first finding's error. */
+enum otter_err publish_check(struct store *s, const char *only, const cJSON *expected, bool say, cJSON *report);
+
+/* For the terminal: much of what is said was written by others. Returns out, cut to its size. */
+const char *publish_plain(const char *text, char *out, size_t size);
+/* Notes that something is wrong with a file; returns err. */
+enum otter_err publish_finding(struct publish_check *c, const char *file, enum otter_err err, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* The same of one that could not be fetched, in the store's words. */
+enum otter_err publish_not_fetched(struct publish_check *c, const char *file, enum otter_err err);
+/* What a path of a descriptor or manifest leads to, as a device would fetch it. A failure is a finding. */
+enum otter_err publish_fetch(struct publish_check *c, const char *path, uint8_t **data, size_t *size);
+/* True: there is a manifest, and its builds' parts make a flash from which the chip starts what was published. */
+bool publish_check_manifest(struct publish_check *c);
+
+#endif

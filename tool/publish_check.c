@@ -1,0 +1,229 @@
+/* Reads a channel back as a device would: descriptor, image, and whether they agree. */
+#define _GNU_SOURCE
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "doors/words.h"
+#include "tool/app_image.h"
+#include "tool/json.h"
+#include "tool/publish.h"
+#include "tool/tool.h"
+
+enum { DESCRIPTOR_MAX = 16 * 1024 };
+
+const char *publish_plain(const char *text, char *out, size_t size)
+{
+    size_t n = 0;
+    for (; text[n] && n < size - 1; n++) out[n] = (unsigned char)text[n] < ' ' || text[n] == 0x7F ? '?' : text[n];
+    out[n] = '\0';
+    return out;
+}
+
+static enum otter_err note(struct publish_check *c, const char *file, enum otter_err err, const char *place,
+                           const char *text)
+{
+    char name[300], words[700];
+    snprintf(words, sizeof words, "%.*s", (int)strcspn(file, "?"), file); /* behind it may be a signature */
+    publish_plain(words, name, sizeof name);
+    publish_plain(text, words, sizeof words);
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "file", name);
+    cJSON_AddStringToObject(o, "error", otter_err_name(err));
+    cJSON_AddStringToObject(o, "message", words);
+    cJSON_AddItemToArray(c->findings, o);
+    if (c->say && place) tool_fail(err, "%s, %s: %s (%s)", place, name, words, otter_err_name(err));
+    if (c->say && !place) tool_fail(err, "%s", words);
+    if (!c->first) c->first = err;
+    return err;
+}
+
+enum otter_err publish_finding(struct publish_check *c, const char *file, enum otter_err err, const char *fmt, ...)
+{
+    char words[700];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(words, sizeof words, fmt, args);
+    va_end(args);
+    return note(c, file, err, c->store->place, words);
+}
+
+enum otter_err publish_not_fetched(struct publish_check *c, const char *file, enum otter_err err)
+{
+    return note(c, file, err, NULL, c->store->why);
+}
+
+/* Of a URL that stands by itself: its folder and its last part. */
+static enum otter_err fetch_url(struct publish_check *c, const char *url, uint8_t **data, size_t *size)
+{
+    struct store web;
+    size_t n = strcspn(url, "?#");
+    while (n && url[n - 1] != '/') n--;
+    char *folder = strndup(url, n);
+    if (!folder || store_open(&web, folder, NULL, NULL)) {
+        free(folder);
+        return store_because(c->store, OTTER_ARG, "out of memory");
+    }
+    web.progress = c->store->progress;
+    enum otter_err e = store_get(&web, url + n, data, size);
+    if (e) store_because(c->store, e, "%s", web.why);
+    store_close(&web);
+    free(folder);
+    return e;
+}
+
+enum otter_err publish_fetch(struct publish_check *c, const char *path, uint8_t **data, size_t *size)
+{
+    bool is_url = strstr(path, "://") != NULL, tls = strncasecmp(path, "https://", 8) == 0;
+    if (is_url && !tls && strncasecmp(path, "http://", 7) != 0)
+        return publish_finding(c, path, OTTER_DESCRIPTOR, "no URL of the kind http:// or https://");
+    if (is_url && !tls && strncasecmp(c->store->place, "https://", 8) == 0)
+        return publish_finding(c, path, OTTER_DESCRIPTOR, "it leads from https to http, where no device follows");
+    enum otter_err e = is_url ? fetch_url(c, path, data, size) : store_get(c->store, path, data, size);
+    return e ? publish_not_fetched(c, path, e) : OTTER_OK;
+}
+
+/* ---- a descriptor ---- */
+
+struct offer {
+    const char *name; /* the descriptor's */
+    const char *version, *path, *sha256;
+    double size;
+    const struct otter_chip_info *chip; /* by the descriptor's name; NULL: any */
+};
+
+static enum otter_err read_offer(struct publish_check *c, struct offer *o, const cJSON *json)
+{
+    o->version = tool_json_text(json, "version");
+    o->path = tool_json_text(json, "path");
+    o->sha256 = tool_json_text(json, "sha256");
+    o->size = tool_json_number(json, "size", UINT32_MAX);
+    if (o->version && *o->version && o->path && *o->path) return OTTER_OK;
+    return publish_finding(c, o->name, OTTER_DESCRIPTOR, "no JSON object with the strings \"version\" and \"path\"");
+}
+
+/* What was just published is what is found, not what a cache has kept. */
+static enum otter_err check_expected(struct publish_check *c, const struct offer *o, const cJSON *expected)
+{
+    const cJSON *build = o->chip ? publish_build_of(expected, o->chip->target) : NULL;
+    const char *sha256 = tool_json_text(cJSON_GetObjectItemCaseSensitive(build, "app"), "sha256");
+    const char *version = tool_json_text(expected, "version");
+    if (!sha256 || (o->sha256 && strcmp(o->sha256, sha256) == 0 && strcmp(o->version, version) == 0)) return OTTER_OK;
+    return publish_finding(c, o->name, OTTER_VERSION,
+                           "it offers %s, not the %s that was published; is a cache in between?", o->version, version);
+}
+
+static enum otter_err check_image(struct publish_check *c, const struct offer *o, const uint8_t *image, size_t size)
+{
+    struct otter_image_check k;
+    uint8_t digest[32];
+    char words[256], sha256[65];
+    if (!tool_digest(OTTER_SHA256, image, size, digest)) return OTTER_CRYPTO;
+    tool_hex(digest, sizeof digest, sha256);
+    if (o->size >= 0 && o->size != (double)size)
+        return publish_finding(c, o->path, OTTER_SIZE, "it has %zu bytes, %s says %.0f", size, o->name, o->size);
+    if (o->sha256 && strcasecmp(o->sha256, sha256) != 0)
+        return publish_finding(c, o->path, OTTER_DIGEST, "its SHA-256 is %s, %s says %s", sha256, o->name, o->sha256);
+    enum otter_err e = app_image_judge(image, size, o->chip, &k);
+    if (e) {
+        otter_words_image(e, &k, words, sizeof words);
+        return publish_finding(c, o->path, e, "%s", words);
+    }
+    if (strcmp(k.facts.desc.version, o->version) != 0)
+        return publish_finding(c, o->path, OTTER_VERSION,
+                               "the image is version %s, %s says %s: devices would never arrive at it",
+                               k.facts.desc.version, o->name, o->version);
+    return OTTER_OK;
+}
+
+static void add_offer(cJSON *builds, const struct offer *o, size_t size, const cJSON *json)
+{
+    static const char *const same[] = {"min_version", "requires_full_flash", "board_format", "project"};
+    cJSON *b = cJSON_CreateObject();
+    cJSON_AddStringToObject(b, "descriptor", o->name);
+    cJSON_AddItemToObject(b, "chip", o->chip ? cJSON_CreateString(o->chip->target) : cJSON_CreateNull());
+    cJSON_AddStringToObject(b, "version", o->version);
+    cJSON_AddStringToObject(b, "path", o->path);
+    cJSON_AddNumberToObject(b, "size", (double)size);
+    for (unsigned i = 0; i < sizeof same / sizeof same[0]; i++) {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, same[i]);
+        if (item) cJSON_AddItemToObject(b, same[i], cJSON_Duplicate(item, true));
+    }
+    cJSON_AddItemToArray(builds, b);
+}
+
+static void check_offer(struct publish_check *c, struct offer *o, const cJSON *json, const cJSON *expected,
+                        cJSON *builds)
+{
+    uint8_t *image;
+    size_t size;
+    if (read_offer(c, o, json) || check_expected(c, o, expected)) return;
+    if (publish_fetch(c, o->path, &image, &size)) return;
+    if (check_image(c, o, image, size) == OTTER_OK) add_offer(builds, o, size, json);
+    free(image);
+}
+
+/* True: it is there, good or bad. */
+static bool check_descriptor(struct publish_check *c, const char *name, bool required, const cJSON *expected,
+                             cJSON *builds)
+{
+    char target[16];
+    uint8_t *data;
+    size_t size;
+    enum otter_err e = store_get(c->store, name, &data, &size);
+    /* Where listing is not allowed, S3 says "forbidden" of what is not there. */
+    if (!required && (e == OTTER_NOT_FOUND || e == OTTER_UNAUTHORIZED)) return false;
+    if (e) {
+        publish_not_fetched(c, name, e);
+        return true;
+    }
+    snprintf(target, sizeof target, "%.*s", (int)strcspn(name, "."), name);
+    struct offer o = {.name = name, .chip = otter_chip_by_name(target)};
+    cJSON *json = size <= DESCRIPTOR_MAX ? cJSON_ParseWithLength((const char *)data, size) : NULL;
+    check_offer(c, &o, json, expected, builds);
+    cJSON_Delete(json);
+    free(data);
+    return true;
+}
+
+/* ---- a channel ---- */
+
+/* Chips that the log has a release for must be offered one; without a log all names are tried. */
+static unsigned check_chips(struct publish_check *c, const cJSON *expected, cJSON *builds)
+{
+    unsigned found = 0;
+    enum otter_err e;
+    const struct otter_chip_info *chip;
+    cJSON *log = publish_log_read(c->store, &e);
+    if (e == OTTER_DESCRIPTOR) publish_not_fetched(c, publish_log_name, e);
+    for (unsigned i = 0; (chip = otter_chip_at(i)); i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%s.json", chip->target);
+        bool required = log && publish_log_find(log, chip->target, NULL, NULL);
+        found += check_descriptor(c, name, required, expected, builds);
+    }
+    cJSON_Delete(log);
+    return found;
+}
+
+enum otter_err publish_check(struct store *s, const char *only, const cJSON *expected, bool say, cJSON *report)
+{
+    struct publish_check c = {.store = s, .say = say};
+    cJSON *builds = cJSON_AddArrayToObject(report, "builds");
+    c.findings = cJSON_CreateArray();
+    if (only) {
+        check_descriptor(&c, only, true, expected, builds);
+    } else {
+        unsigned found = check_chips(&c, expected, builds);
+        bool manifest = publish_check_manifest(&c);
+        cJSON_AddBoolToObject(report, "manifest", manifest);
+        if (!found && !manifest && !c.first)
+            publish_finding(&c, "", OTTER_NOT_FOUND,
+                            "there is no channel here: neither a descriptor (esp32.json, ...) nor "
+                            "a manifest.json");
+    }
+    cJSON_AddItemToObject(report, "findings", c.findings);
+    return c.first;
+}
