@@ -8,6 +8,7 @@
  * HTTP 521 to 523 are those of the device API that the push door keeps: 521 flash or boot state, 522 receiving,
  * 523 the image itself. Exit status by family: 0 done, 2 usage, 3 image or format, 4 refused, 5 flash or device,
  * 6 connection. */
+/* Every device tells these, */
 #define OTTER_DEVICE_ERRORS(X)                                                                                         \
     X(OK, 0, "ok", 200, 0, "Done.")                                                                                    \
     X(AGAIN, 1, "again", 202, 0, "Not finished yet; the next step is due.")                                            \
@@ -55,8 +56,6 @@
       "The image is signed, but with none of the trusted keys; sign it with one of them.")                             \
     X(BANNED, -48, "rolled_back_before", 409, 4,                                                                       \
       "This image was rolled back once; it is not taken again unless a person asks for it.")                           \
-    X(NOT_NEWER, -49, "not_newer", 409, 4,                                                                             \
-      "The version is not newer than the one that is there; ask for it by name if it is wanted.")                      \
     X(FLASH_READ, -50, "flash_read", 521, 5, "Reading the flash failed.")                                              \
     X(FLASH_WRITE, -51, "flash_write", 521, 5, "Writing the flash failed.")                                            \
     X(FLASH_ERASE, -52, "flash_erase", 521, 5, "Erasing the flash failed.")                                            \
@@ -76,22 +75,6 @@
     X(NO_PREVIOUS, -68, "no_previous", 409, 4, "There is no previous firmware to go back to.")                         \
     X(SEQ_END, -69, "otadata_sequence_end", 521, 5,                                                                    \
       "otadata's sequence number is at its end; erase otadata by cable.")                                              \
-    X(NEEDS_ROLLBACK, -100, "needs_rollback", 521, 4,                                                                  \
-      "Elastic slots need a boot loader that rolls back (CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE).")                     \
-    X(NEEDS_SETTINGS, -101, "needs_settings", 521, 4,                                                                  \
-      "Elastic slots need settings that can be written; look at the NVS partition.")                                   \
-    X(DATA_LOSS, -102, "data_would_be_lost", 409, 4,                                                                   \
-      "The update would cost the files in the data region; save them, and agree to that first.")                       \
-    X(DATA_BUSY, -103, "data_busy", 409, 4,                                                                            \
-      "The application does not let go of the data region now; try again later.")                                      \
-    X(MIGRATION, -104, "cannot_migrate", 409, 4, "The device cannot go over to this partition table.")                 \
-    X(DATA_TOO_BIG, -105, "data_too_big", 413, 4, "The data image does not fit beside this firmware.")                 \
-    X(WINDOW, -106, "window_not_accepted", 409, 4,                                                                     \
-      "The partition table's sector would be rewritten, and a loss of power meanwhile costs the device until a cable " \
-      "mends "                                                                                                         \
-      "it; accept that window first.")                                                                                 \
-    X(DESCRIPTOR, -110, "bad_descriptor", 502, 3,                                                                      \
-      "What the channel says of its firmware cannot be read; publish it anew.")                                        \
     X(UNAUTHORIZED, -70, "unauthorized", 401, 4, "Bad credentials")                                                    \
     X(FOREIGN_ORIGIN, -71, "foreign_origin", 403, 4, "The request was made by another site's page.")                   \
     X(FOREIGN_HOST, -72, "foreign_host", 403, 4,                                                                       \
@@ -100,10 +83,13 @@
     X(MULTIPART, -74, "bad_multipart", 400, 3, "The form data holds no file, or is broken.")                           \
     X(NOT_FOUND, -75, "not_found", 404, 6, "There is nothing at this path.")                                           \
     X(METHOD, -76, "method_not_allowed", 405, 6, "This path does not take that method.")                               \
+    X(NO_FILES, -81, "no_files", 404, 4, "This device has no region of flash for files.")                              \
     X(RANGE, -80, "bad_content_range", 400, 2,                                                                         \
       "Content-Range must be \"bytes FIRST-LAST/SIZE\" up to the file's end, with X-Firmware-SHA256 of the whole "     \
-      "file.")                                                                                                         \
-    X(NO_FILES, -81, "no_files", 404, 4, "This device has no region of flash for files.")                              \
+      "file.")
+
+/* those with files, */
+#define OTTER_FILES_ERRORS(X)                                                                                          \
     X(FILES_UNREADABLE, -82, "files_damaged", 409, 5,                                                                  \
       "What lies in the region for files cannot be read; it stays until it is emptied (DELETE /api/v1/files/).")       \
     X(BAD_FILE_NAME, -83, "bad_file_name", 400, 2,                                                                     \
@@ -113,8 +99,35 @@
     X(FILES_BUSY, -85, "files_busy", 409, 4,                                                                           \
       "Another file is being stored, or files are put away for an update; try again.")
 
-/* Only tools tell these, and devices with a settings store of ours. */
+/* those with elastic slots, */
+#define OTTER_ELASTIC_ERRORS(X)                                                                    \
+    X(NEEDS_ROLLBACK, -100, "needs_rollback", 521, 4,                                              \
+      "Elastic slots need a boot loader that rolls back (CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE).") \
+    X(NEEDS_SETTINGS, -101, "needs_settings", 521, 4,                                              \
+      "Elastic slots need settings that can be written; look at the NVS partition.")               \
+    X(DATA_LOSS, -102, "data_would_be_lost", 409, 4,                                               \
+      "The update would cost the files in the data region; save them, and agree to that first.")   \
+    X(DATA_BUSY, -103, "data_busy", 409, 4,                                                        \
+      "The application does not let go of the data region now; try again later.")                  \
+    X(DATA_TOO_BIG, -105, "data_too_big", 413, 4, "The data image does not fit beside this firmware.")
+
+/* those that can change to them, */
+#define OTTER_MIGRATE_ERRORS(X)                                                                                        \
+    X(MIGRATION, -104, "cannot_migrate", 409, 4, "The device cannot go over to this partition table.")                 \
+    X(WINDOW, -106, "window_not_accepted", 409, 4,                                                                     \
+      "The partition table's sector would be rewritten, and a loss of power meanwhile costs the device until a cable " \
+      "mends "                                                                                                         \
+      "it; accept that window first.")
+
+/* those that fetch updates; */
+#define OTTER_PULL_ERRORS(X)                      \
+    X(DESCRIPTOR, -110, "bad_descriptor", 502, 3, \
+      "What the channel says of its firmware cannot be read; publish it anew.")
+
+/* and these only tools, and devices with a settings store of ours. */
 #define OTTER_TOOL_ERRORS(X)                                                                                    \
+    X(NOT_NEWER, -49, "not_newer", 409, 4,                                                                      \
+      "The version is not newer than the one that is there; ask for it by name if it is wanted.")               \
     X(ELF, -37, "bad_elf", 523, 3, "This is not an ELF file that an app image can be made from.")               \
     X(CONNECT, -77, "connection_failed", 502, 6, "The device could not be reached.")                            \
     X(ROLLED_BACK, -78, "rolled_back", 500, 5, "The device went back to its previous firmware.")                \
@@ -132,7 +145,9 @@
     X(NVS_PAGES, -97, "nvs_no_free_page", 500, 5,                                                               \
       "The settings partition is smaller than 3 pages or has no free page, so it can only be read.")
 
-#define OTTER_ERRORS(X) OTTER_DEVICE_ERRORS(X) OTTER_TOOL_ERRORS(X)
+#define OTTER_ERRORS(X)    \
+    OTTER_DEVICE_ERRORS(X) \
+    OTTER_FILES_ERRORS(X) OTTER_ELASTIC_ERRORS(X) OTTER_MIGRATE_ERRORS(X) OTTER_PULL_ERRORS(X) OTTER_TOOL_ERRORS(X)
 
 enum otter_err {
 #define OTTER_ERR_ENUM(constant, number, name, http, exit_status, text) OTTER_##constant = number,
