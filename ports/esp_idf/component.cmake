@@ -57,10 +57,14 @@ target_compile_options(${COMPONENT_LIB} PRIVATE -Wno-format -msave-restore)
 
 if(CONFIG_OTTER_PUSH)
   set(page ${CMAKE_CURRENT_BINARY_DIR}/web_page.h)
+  set(html ${OTTER_ROOT}/web/min/push.html)
+  if(CONFIG_OTTER_CHANNEL)
+    set(html ${OTTER_ROOT}/web/min/full.html)
+  endif()
   add_custom_command(
     OUTPUT ${page}
-    COMMAND ${CMAKE_COMMAND} -DPAGE=${OTTER_ROOT}/web/index.html -DOUT=${page} -P ${OTTER_ROOT}/scripts/pack_page.cmake
-    DEPENDS ${OTTER_ROOT}/web/index.html ${OTTER_ROOT}/scripts/pack_page.cmake
+    COMMAND ${CMAKE_COMMAND} -DPAGE=${html} -DOUT=${page} -P ${OTTER_ROOT}/scripts/pack_page.cmake
+    DEPENDS ${html} ${OTTER_ROOT}/scripts/pack_page.cmake
     VERBATIM)
   target_sources(${COMPONENT_LIB} PRIVATE ${page})
   target_include_directories(${COMPONENT_LIB} PRIVATE ${CMAKE_CURRENT_BINARY_DIR})
