@@ -1,7 +1,7 @@
 /* Every error Otter can give: one table, from which enum, names, sentences, HTTP status and exit status come.
  * Numbers are frozen: tests/err_frozen.txt lists what has shipped. A decade or two a room:
- * -10 call, -20 and -30 image, -40 trust, -50 flash, -60 boot, -70 door, -90 settings, -100 layout, -110 to -130
- * channels and fetching. */
+ * -10 call, -20 and -30 image, -40 trust, -50 flash, -60 boot, -70 door, -90 settings, -100 layout, -110 to -130 channels and
+ * fetching, -140 jobs. */
 #ifndef OTTER_ERR_H
 #define OTTER_ERR_H
 
@@ -118,6 +118,7 @@
     X(NOT_JSON, -128, "not_json", 415, 2, "Not JSON body")                                                             \
     X(TOO_LARGE, -129, "body_too_large", 413, 2, "The body is larger than anything that belongs here.")                \
     X(SETTINGS, -130, "settings_failed", 500, 5, "The settings could not be written; look at the NVS partition.")      \
+    X(JOB, -140, "bad_job", 400, 3, "This is no update job.")                                                          \
     X(UNAUTHORIZED, -70, "unauthorized", 401, 4, "Bad credentials")                                                    \
     X(FOREIGN_ORIGIN, -71, "foreign_origin", 403, 4, "The request was made by another site's page.")                   \
     X(FOREIGN_HOST, -72, "foreign_host", 403, 4,                                                                       \
@@ -140,22 +141,23 @@
       "Another file is being stored, or files are put away for an update; try again.")
 
 /* Only tools tell these, and devices with a settings store of ours. */
-#define OTTER_TOOL_ERRORS(X)                                                                                    \
-    X(ELF, -37, "bad_elf", 523, 3, "This is not an ELF file that an app image can be made from.")               \
-    X(CONNECT, -77, "connection_failed", 502, 6, "The device could not be reached.")                            \
-    X(ROLLED_BACK, -78, "rolled_back", 500, 5, "The device went back to its previous firmware.")                \
-    X(NO_CONFIRM, -79, "not_confirmed", 500, 5, "The new firmware did not confirm in time.")                    \
-    X(NVS_NOT_FOUND, -90, "nvs_not_found", 500, 4, "There is no setting of this name.")                         \
-    X(NVS_TYPE, -91, "nvs_wrong_type", 500, 4, "The setting is there, but of another type than was asked for.") \
-    X(NVS_FULL, -92, "nvs_full", 500, 4,                                                                        \
-      "The settings partition has no room left for this value; erase settings that are not needed any more.")   \
-    X(NVS_NAME, -93, "nvs_bad_name", 500, 3, "A key or namespace name must have 1 to 15 characters.")           \
-    X(NVS_TOO_LONG, -94, "nvs_too_long", 500, 4,                                                                \
-      "The value is too long: a string takes 3,999 bytes, a blob what all pages but one hold.")                 \
-    X(NVS_VERSION, -95, "nvs_newer_version", 500, 3,                                                            \
-      "The settings partition was written by a newer version of the format; use newer firmware or tools.")      \
-    X(NVS_CORRUPT, -96, "nvs_corrupt", 500, 5, "The stored value is damaged; set or erase it.")                 \
-    X(NVS_PAGES, -97, "nvs_no_free_page", 500, 5,                                                               \
+#define OTTER_TOOL_ERRORS(X)                                                                                      \
+    X(ELF, -37, "bad_elf", 523, 3, "This is not an ELF file that an app image can be made from.")                 \
+    X(CONNECT, -77, "connection_failed", 502, 6, "The device could not be reached.")                              \
+    X(BROKER, -141, "broker_unreachable", 502, 6, "The MQTT broker could not be reached, or does not let us in.") \
+    X(ROLLED_BACK, -78, "rolled_back", 500, 5, "The device went back to its previous firmware.")                  \
+    X(NO_CONFIRM, -79, "not_confirmed", 500, 5, "The new firmware did not confirm in time.")                      \
+    X(NVS_NOT_FOUND, -90, "nvs_not_found", 500, 4, "There is no setting of this name.")                           \
+    X(NVS_TYPE, -91, "nvs_wrong_type", 500, 4, "The setting is there, but of another type than was asked for.")   \
+    X(NVS_FULL, -92, "nvs_full", 500, 4,                                                                          \
+      "The settings partition has no room left for this value; erase settings that are not needed any more.")     \
+    X(NVS_NAME, -93, "nvs_bad_name", 500, 3, "A key or namespace name must have 1 to 15 characters.")             \
+    X(NVS_TOO_LONG, -94, "nvs_too_long", 500, 4,                                                                  \
+      "The value is too long: a string takes 3,999 bytes, a blob what all pages but one hold.")                   \
+    X(NVS_VERSION, -95, "nvs_newer_version", 500, 3,                                                              \
+      "The settings partition was written by a newer version of the format; use newer firmware or tools.")        \
+    X(NVS_CORRUPT, -96, "nvs_corrupt", 500, 5, "The stored value is damaged; set or erase it.")                   \
+    X(NVS_PAGES, -97, "nvs_no_free_page", 500, 5,                                                                 \
       "The settings partition is smaller than 3 pages or has no free page, so it can only be read.")
 
 #define OTTER_ERRORS(X) OTTER_DEVICE_ERRORS(X) OTTER_TOOL_ERRORS(X)
