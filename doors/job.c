@@ -176,8 +176,8 @@ static void begin(struct otter_job *j, const struct otter_job_order *o, const ui
     if (e) {
         j->kept = before;
     } else {
-        otter_job_save(j->update->device, &j->kept);
         otter_job_save_url(j->update->device, o->url);
+        otter_job_save(j->update->device, &j->kept);
     }
     give(j);
     if (e) {
@@ -206,8 +206,9 @@ static bool runs_already(const struct otter_job *j, const struct otter_job_order
 /* What another try of the same may mend. */
 static bool worth_a_try(uint8_t state, int32_t err)
 {
-    return state == OTTER_JOB_FAILED && (otter_err_exit((enum otter_err)err) == 6 || err == OTTER_CANCELLED ||
-                                         err == OTTER_BUSY || err == OTTER_UNCONFIRMED || err == OTTER_ABORTED);
+    bool passes = err == OTTER_CANCELLED || err == OTTER_BUSY || err == OTTER_UNCONFIRMED || err == OTTER_ABORTED;
+    bool network = otter_err_exit((enum otter_err)err) == 6 && err != OTTER_SIZE;
+    return state == OTTER_JOB_FAILED && (passes || network);
 }
 
 /* True if it was done before: then that is said. */

@@ -97,14 +97,16 @@ struct device_job {
     struct net_curl net;
     struct mqtt_mosquitto mqtt;
     struct posix_worker worker;
+    const bool *dead;
     bool wanted;
 };
 
 /* 0, or an exit status (said on stderr). */
 int device_job_check(const struct device_options *o);
-/* After the channel door. False: memory is out, or files cannot be read (said). */
+/* After the channel door. dead: power is gone, and no step does anything any more. False: memory is out, or files
+ * cannot be read (said). */
 bool device_job_open(struct device_job *j, const struct device_options *o, struct otter_update *u,
-                     const struct device_channel *c);
+                     const struct device_channel *c, const bool *dead);
 bool device_job_start(struct device_job *j);
 
 /* From boot loader to restart, in a process of its own. Returns an enum device_end. */

@@ -184,7 +184,7 @@ static int run_firmware(struct life *l)
     /* A switch that a cut had undone was made again. */
     if (l->device.switched) return DEVICE_RESTARTED;
     open_door(l);
-    bool jobs = device_job_open(&l->job, l->power->options, &l->update, &l->channel);
+    bool jobs = device_job_open(&l->job, l->power->options, &l->update, &l->channel, &l->nor.dead);
     if (l->nor.dead) return DEVICE_LOST_POWER;
     if (!jobs) return DEVICE_PANICKED;
     if (listen(l->power->listen_fd, BACKLOG)) return DEVICE_PANICKED;

@@ -229,6 +229,7 @@ static bool subscribe(void *ctx, const char *topic)
 static bool publish(void *ctx, const char *topic, const char *text, bool retain)
 {
     struct mqtt_mosquitto *m = ctx;
+    if (m->config.silent && *m->config.silent) return false;
     pthread_mutex_lock(&m->mutex);
     m->sent++;
     pthread_mutex_unlock(&m->mutex);

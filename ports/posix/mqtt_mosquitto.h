@@ -23,6 +23,7 @@ struct mqtt_config {
     const char *url;
     const char *user;            /* "NAME:PASSWORD", or a name alone; NULL: none */
     const char *ca, *cert, *key; /* PEM files; NULL: the system's certificates; none of one's own */
+    const bool *silent;          /* once that is true nothing is sent any more; NULL */
     bool passing;                /* nothing is to be kept for this client while it is away */
     /* Connections made, lost and refused, in words; NULL. Called by the port's thread. */
     void (*say)(void *ctx, char level, const char *text);

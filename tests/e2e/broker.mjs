@@ -135,7 +135,8 @@ class Listener {
         for (const line of lines) {
             const [retained, topic, ...rest] = line.split(' '), text = rest.join(' ');
             if (topic === 'probe') this.probed = true;
-            else this.heard.push({ retained: retained === '1', topic, text, ...(text.startsWith('{') ? JSON.parse(text) : {}) });
+            // What devices are sent may be anything.
+            else this.heard.push({ retained: retained === '1', topic, text, ...(/\/(status|request)$/.test(topic) && JSON.parse(text)) });
         }
     }
 
