@@ -251,7 +251,7 @@ static enum otter_err find_file(struct otter_exchange *x, const struct otter_htt
 {
     enum action action = routes[x->route].action;
     if (action != FILES && action != FILE_OF_NAME) return OTTER_OK;
-    if (action == FILE_OF_NAME && !otter_file_name(h->path + strlen(routes[x->route].path), x->name))
+    if (action == FILE_OF_NAME && !x->push->config.files_part->name(h->path + strlen(routes[x->route].path), x->name))
         return OTTER_BAD_FILE_NAME;
     x->removes = method_is(h, "DELETE");
     return OTTER_OK;

@@ -96,6 +96,8 @@ static bool read_piece(struct otter_exchange *x, uint64_t off, void *dst, size_t
 
 const struct otter_push_files otter_push_files = {
     .part = {.head = take_head, .body = take_body, .end = take_end, .done = done, .result = "stored"},
+    .name = otter_file_name,
+    .state = otter_files_state_name,
     .find = find,
     .remove = remove_files,
     .read = read_piece,

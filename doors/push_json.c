@@ -23,6 +23,9 @@ static void add_text_or_null(cJSON *o, const char *name, bool have, const char *
         cJSON_AddNullToObject(o, name);
 }
 
+/* A number of 32 bits, made a double in one place. */
+static void add_number(cJSON *o, const char *name, uint32_t n) { cJSON_AddNumberToObject(o, name, n); }
+
 static void add_slot_name(cJSON *o, int slot)
 {
     char name[8];
@@ -39,8 +42,8 @@ static cJSON *slot_json(const struct otter_slot_status *s)
 {
     cJSON *o = cJSON_CreateObject();
     add_slot_name(o, s->slot);
-    cJSON_AddNumberToObject(o, "offset", s->region.offset);
-    cJSON_AddNumberToObject(o, "size", s->region.size);
+    add_number(o, "offset", s->region.offset);
+    add_number(o, "size", s->region.size);
     add_text_or_null(o, "version", s->has_image && s->has_desc, s->desc.version);
     cJSON_AddStringToObject(o, "state", slot_state(s));
     cJSON_AddBoolToObject(o, "running", s->running);
@@ -70,11 +73,11 @@ static void add_update(cJSON *o, const struct otter_push *p)
     cJSON *u = cJSON_AddObjectToObject(o, "update");
     cJSON_AddStringToObject(u, "state", update_state(&now));
     add_text_or_null(u, "door", now.door != NULL, now.door);
-    cJSON_AddNumberToObject(u, "size", now.size);
-    cJSON_AddNumberToObject(u, "received", now.received);
-    cJSON_AddNumberToObject(u, "written", now.written);
-    cJSON_AddNumberToObject(u, "wanted", now.wanted);
-    cJSON_AddNumberToObject(u, "record_writes", p->device->record.writes);
+    add_number(u, "size", now.size);
+    add_number(u, "received", now.received);
+    add_number(u, "written", now.written);
+    add_number(u, "wanted", now.wanted);
+    add_number(u, "record_writes", p->device->record.writes);
     add_text_or_null(u, "error", now.err != OTTER_OK, otter_err_name(now.err));
     add_text_or_null(u, "message", now.err != OTTER_OK, now.words);
 }
@@ -108,9 +111,9 @@ static void add_resume(cJSON *o, const struct otter_device *d)
         return;
     }
     cJSON *resume = cJSON_AddObjectToObject(o, "resume");
-    cJSON_AddNumberToObject(resume, "size", r->size);
+    add_number(resume, "size", r->size);
     add_sha256(resume, r->sha256);
-    cJSON_AddNumberToObject(resume, "wanted", wanted);
+    add_number(resume, "wanted", wanted);
 }
 
 static void add_slots(cJSON *o, struct otter_device *d)
@@ -132,8 +135,8 @@ static void add_region(cJSON *o, const char *name, const struct otter_slot *regi
 {
     cJSON *r = region->size ? cJSON_AddObjectToObject(o, name) : cJSON_AddNullToObject(o, name);
     if (!region->size) return;
-    cJSON_AddNumberToObject(r, "offset", region->offset);
-    cJSON_AddNumberToObject(r, "size", region->size);
+    add_number(r, "offset", region->offset);
+    add_number(r, "size", region->size);
 }
 
 /* null unless one is waited for. */
@@ -145,9 +148,9 @@ static void add_data_image(cJSON *o, struct otter_device *d, otter_push_data_wai
         return;
     }
     cJSON *image = cJSON_AddObjectToObject(o, "data_image");
-    cJSON_AddNumberToObject(image, "size", wait.size);
+    add_number(image, "size", wait.size);
     add_sha256(image, wait.sha256);
-    cJSON_AddNumberToObject(image, "wanted", wait.wanted);
+    add_number(image, "wanted", wait.wanted);
 }
 
 /* null where slots are fixed. */
@@ -162,8 +165,8 @@ static cJSON *division_json(struct otter_device *d, otter_push_data_waits *waits
     add_region(division, "app", &now.app);
     add_region(division, "update", &now.update);
     add_region(division, "data", &now.data);
-    cJSON_AddNumberToObject(division, "free", now.pool.size - now.app.size - now.update.size - now.data.size);
-    cJSON_AddNumberToObject(division, "largest", now.largest);
+    add_number(division, "free", now.pool.size - now.app.size - now.update.size - now.data.size);
+    add_number(division, "largest", now.largest);
     cJSON_AddBoolToObject(division, "costs_files", now.costs_files);
     add_data_image(division, d, waits);
     return division;
@@ -173,15 +176,16 @@ static cJSON *division_json(struct otter_device *d, otter_push_data_waits *waits
 static void add_files(cJSON *o, const struct otter_push *p)
 {
     struct otter_files_info info = {.state = OTTER_FILES_NONE};
-    if (p->config.files) p->config.files->info(p->config.files->ctx, &info);
-    if (info.state == OTTER_FILES_NONE) {
+    const struct otter_push_files *part = p->config.files_part;
+    if (part && p->config.files) p->config.files->info(p->config.files->ctx, &info);
+    if (!part || info.state == OTTER_FILES_NONE) {
         cJSON_AddNullToObject(o, "files");
         return;
     }
     cJSON *f = cJSON_AddObjectToObject(o, "files");
-    cJSON_AddStringToObject(f, "state", otter_files_state_name(info.state));
-    cJSON_AddNumberToObject(f, "size", info.size);
-    cJSON_AddNumberToObject(f, "free", info.free);
+    cJSON_AddStringToObject(f, "state", part->state(info.state));
+    add_number(f, "size", info.size);
+    add_number(f, "free", info.free);
 }
 
 /* Files that somebody else put there, under names that nobody can ask for, are left out. */
@@ -190,7 +194,7 @@ static void add_file(void *to, const char *name, uint32_t size)
     if (!otter_file_name_ok(name)) return;
     cJSON *f = cJSON_CreateObject();
     cJSON_AddStringToObject(f, "name", name);
-    cJSON_AddNumberToObject(f, "size", size);
+    add_number(f, "size", size);
     cJSON_AddItemToArray(to, f);
 }
 
@@ -204,9 +208,9 @@ char *otter_push_json_files(struct otter_push *p)
     files->info(files->ctx, &info);
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "state", otter_files_state_name(info.state));
-    cJSON_AddNumberToObject(o, "offset", info.offset);
-    cJSON_AddNumberToObject(o, "size", info.size);
-    cJSON_AddNumberToObject(o, "free", info.free);
+    add_number(o, "offset", info.offset);
+    add_number(o, "size", info.size);
+    add_number(o, "free", info.free);
     cJSON_AddItemToObject(o, "files", list);
     return print(o);
 }
@@ -220,7 +224,7 @@ char *otter_push_json_status(struct otter_push *p)
     add_text_or_null(o, "project", d->running_image.has_desc, d->running_image.desc.project);
     add_text_or_null(o, "id", d->ports.chip->id != NULL, d->ports.chip->id);
     cJSON_AddStringToObject(o, "chip", d->ports.chip->info->name);
-    cJSON_AddNumberToObject(o, "boot_id", p->config.boot_id);
+    add_number(o, "boot_id", p->config.boot_id);
     cJSON_AddBoolToObject(o, "rollback", d->ports.chip->rollback);
     add_slots(o, d);
     cJSON_AddBoolToObject(o, "can_confirm", st.can_confirm);
@@ -247,14 +251,14 @@ char *otter_push_json_info(struct otter_push *p)
     const struct otter_app_desc *desc = &d->running_image.desc;
     char revision[16];
     cJSON *o = cJSON_CreateObject();
-    cJSON_AddNumberToObject(o, "uptime", d->ports.clock->now_ms(d->ports.clock->ctx) / 1000);
+    add_number(o, "uptime", d->ports.clock->now_ms(d->ports.clock->ctx) / 1000);
     otter_json_add_text(o, "appProject", desc->project);
     otter_json_add_text(o, "appVersion", desc->version);
     otter_json_add_text(o, "appDate", desc->date);
     otter_json_add_text(o, "appTime", desc->time);
     otter_json_add_text(o, "idfVersion", desc->idf);
     cJSON_AddStringToObject(o, "chip", d->ports.chip->info->name);
-    cJSON_AddNumberToObject(o, "chipCores", d->ports.chip->info->cores);
+    add_number(o, "chipCores", d->ports.chip->info->cores);
     snprintf(revision, sizeof revision, "v%u.%u", d->ports.chip->revision / 100u, d->ports.chip->revision % 100u);
     cJSON_AddStringToObject(o, "chipRevision", revision);
     return print(o);
@@ -264,9 +268,9 @@ char *otter_push_json_event(struct otter_push *p, const struct otter_event *e)
 {
     char words[OTTER_UPDATE_WORDS];
     cJSON *o = cJSON_CreateObject();
-    cJSON_AddNumberToObject(o, "ms", e->ms);
+    add_number(o, "ms", e->ms);
     add_text_or_null(o, "door", e->door != NULL, e->door);
-    cJSON_AddNumberToObject(o, "value", e->value);
+    add_number(o, "value", e->value);
     if (e->err) otter_update_words(p->update, e->err, words);
     add_text_or_null(o, "error", e->err != OTTER_OK, otter_err_name(e->err));
     add_text_or_null(o, "message", e->err != OTTER_OK, words);

@@ -19,6 +19,8 @@ struct otter_push_part {
 /* Files: what is asked for by name, or all of them, besides. */
 struct otter_push_files {
     struct otter_push_part part;
+    bool (*name)(const char *escaped, char name[OTTER_FILE_NAME + 1]);
+    const char *(*state)(enum otter_files_state state);
     enum otter_err (*find)(struct otter_exchange *x);
     enum otter_err (*remove)(struct otter_exchange *x);
     bool (*read)(struct otter_exchange *x, uint64_t off, void *dst, size_t n);

@@ -53,11 +53,13 @@ static bool is_small(const char *text, size_t size)
     unsigned values = 1, depth = 0;
     bool quoted = false;
     for (size_t i = 0; i < size; i++) {
+        /* A NUL, which cJSON takes for a blank. */
+        if (!text[i]) return false;
         if (quoted && text[i] == '\\')
             i++;
         else if (text[i] == '"')
             quoted = !quoted;
-        if (quoted || !text[i]) continue;
+        if (quoted) continue;
         if (strchr(",[{", text[i])) values++;
         if (strchr("[{", text[i])) depth++;
         if (strchr("]}", text[i]) && depth) depth--;

@@ -7,14 +7,14 @@
 #include "otter/config.h"
 
 static const struct row {
-    int16_t number;
-    uint16_t http;
+    int8_t number;
     uint8_t exit_status;
+    uint16_t http;
 } rows[] = {
-#define ROW(constant, number, name, http, exit_status, text) {number, http, exit_status},
+#define ROW(constant, number, name, http, exit_status, text) {number, exit_status, http},
     OTTER_CFG_ERRORS(ROW)
 #undef ROW
-        {0, 500, 1} /* any other */
+        {0, 1, 500} /* any other */
 };
 
 /* Names and sentences in turn, each with its NUL: a pointer to each would cost a chip more than the walk does. */

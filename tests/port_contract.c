@@ -201,6 +201,40 @@ const char *port_contract_flash(const struct otter_flash *f, uint32_t off)
     return NULL;
 }
 
+/* ---- settings ---- */
+
+static const char contract[] = "contract";
+
+static const char *value_is(const struct otter_settings *s, enum otter_setting kind, const void *value, size_t n)
+{
+    uint8_t back[64], small[1];
+    size_t size = sizeof back, no_room = sizeof small;
+    MUST(s->set(s->ctx, contract, "key", kind, value, n) == 0);
+    MUST(s->get(s->ctx, contract, "key", kind, back, &size) == 0);
+    MUST(size == n && memcmp(back, value, n) == 0);
+    MUST(s->get(s->ctx, contract, "key", kind, small, &no_room) != 0);
+    MUST(s->erase(s->ctx, contract, "key") == 0);
+    size = sizeof back;
+    MUST(s->get(s->ctx, contract, "key", kind, back, &size) == 0 && size == 0);
+    return NULL;
+}
+
+const char *port_contract_settings(const struct otter_settings *s)
+{
+    const uint32_t number = 0x80000001, other = 7;
+    uint32_t back;
+    size_t size = sizeof back;
+    const char *broken = value_is(s, OTTER_SETTING_U32, &number, sizeof number);
+    if (!broken) broken = value_is(s, OTTER_SETTING_STRING, "text", 5);
+    if (!broken) broken = value_is(s, OTTER_SETTING_BLOB, "\0\1\2\377", 4);
+    if (broken) return broken;
+    MUST(s->erase(s->ctx, contract, "never_set") == 0);
+    MUST(s->set(s->ctx, contract, "a_key_of_15_chr", OTTER_SETTING_U32, &number, sizeof number) == 0);
+    MUST(s->set(s->ctx, contract, "a_key_of_15_chr", OTTER_SETTING_U32, &other, sizeof other) == 0);
+    MUST(s->get(s->ctx, contract, "a_key_of_15_chr", OTTER_SETTING_U32, &back, &size) == 0 && back == other);
+    return s->erase(s->ctx, contract, "a_key_of_15_chr") == 0 ? NULL : "a value can be erased";
+}
+
 const char *port_contract_clock(const struct otter_clock *c)
 {
     uint32_t first = c->now_ms(c->ctx);

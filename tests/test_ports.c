@@ -3,6 +3,7 @@
 
 #include "ports/posix/crypto.h"
 #include "ports/psa/crypto.h"
+#include "ports/sim/settings.h"
 #include "tests/fixture.h"
 #include "tests/port_contract.h"
 
@@ -46,6 +47,17 @@ static void flash_model(void **state)
     nor.port.write_unit = 16;
     nor.port.erase_units = OTTER_SECTOR;
     holds(port_contract_flash(&nor.port, 0));
+}
+
+static void settings_store(void **state)
+{
+    struct sim_settings s;
+    const struct otter_partition row = {
+        .type = OTTER_TYPE_DATA, .subtype = OTTER_DATA_NVS, .offset = 0x9000, .size = 0x6000, .label = "nvs"};
+    (void)state;
+    assert_int_equal(otter_table_write(&row, 1, true, &otter_crypto_openssl, bytes + OTTER_CFG_TABLE_OFFSET), OTTER_OK);
+    assert_true(sim_settings_open(&s, &nor.port, &otter_crypto_openssl));
+    holds(port_contract_settings(&s.port));
 }
 
 static void bits_only_fall(void **state)
@@ -157,8 +169,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, new_flash)
     const struct CMUnitTest tests[] = {
-        TEST(crypto_openssl),         TEST(crypto_psa),      TEST(flash_model),     TEST(bits_only_fall),
-        TEST(misuse_is_refused),      TEST(writes_are_torn), TEST(erases_are_torn), TEST(faults_come_when_planned),
+        TEST(crypto_openssl),         TEST(crypto_psa),      TEST(flash_model),
+        TEST(settings_store),         TEST(bits_only_fall),  TEST(misuse_is_refused),
+        TEST(writes_are_torn),        TEST(erases_are_torn), TEST(faults_come_when_planned),
         TEST(time_and_wear_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* Every error Otter can give: one table, from which enum, names, sentences, HTTP status and exit status come.
  * Numbers are frozen: tests/err_frozen.txt lists what has shipped. A decade or two a room:
- * -10 call, -20 and -30 image, -40 trust, -50 flash, -60 boot, -70 door, -90 settings, -100 layout, -110 to -130 channels and
- * fetching, -140 jobs. */
+ * -10 call, -20 and -30 image, -40 trust, -50 flash, -60 boot, -70 door, -90 settings, -100 layout, -110 and -120
+ * channels and fetching. */
 #ifndef OTTER_ERR_H
 #define OTTER_ERR_H
 
@@ -9,6 +9,7 @@
  * HTTP 521 to 523 are those of the device API that the push door keeps: 521 flash or boot state, 522 receiving,
  * 523 the image itself. Exit status by family: 0 done, 2 usage, 3 image or format, 4 refused, 5 flash or device,
  * 6 connection. */
+/* Every device tells these, */
 #define OTTER_DEVICE_ERRORS(X)                                                                                         \
     X(OK, 0, "ok", 200, 0, "Done.")                                                                                    \
     X(AGAIN, 1, "again", 202, 0, "Not finished yet; the next step is due.")                                            \
@@ -56,8 +57,6 @@
       "The image is signed, but with none of the trusted keys; sign it with one of them.")                             \
     X(BANNED, -48, "rolled_back_before", 409, 4,                                                                       \
       "This image was rolled back once; it is not taken again unless a person asks for it.")                           \
-    X(NOT_NEWER, -49, "not_newer", 409, 4,                                                                             \
-      "The version is not newer than the one that is there; ask for it by name if it is wanted.")                      \
     X(FLASH_READ, -50, "flash_read", 521, 5, "Reading the flash failed.")                                              \
     X(FLASH_WRITE, -51, "flash_write", 521, 5, "Writing the flash failed.")                                            \
     X(FLASH_ERASE, -52, "flash_erase", 521, 5, "Erasing the flash failed.")                                            \
@@ -77,23 +76,52 @@
     X(NO_PREVIOUS, -68, "no_previous", 409, 4, "There is no previous firmware to go back to.")                         \
     X(SEQ_END, -69, "otadata_sequence_end", 521, 5,                                                                    \
       "otadata's sequence number is at its end; erase otadata by cable.")                                              \
-    X(NEEDS_ROLLBACK, -100, "needs_rollback", 521, 4,                                                                  \
-      "Elastic slots need a boot loader that rolls back (CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE).")                     \
-    X(NEEDS_SETTINGS, -101, "needs_settings", 521, 4,                                                                  \
-      "Elastic slots need settings that can be written; look at the NVS partition.")                                   \
-    X(DATA_LOSS, -102, "data_would_be_lost", 409, 4,                                                                   \
-      "The update would cost the files in the data region; save them, and agree to that first.")                       \
-    X(DATA_BUSY, -103, "data_busy", 409, 4,                                                                            \
-      "The application does not let go of the data region now; try again later.")                                      \
+    X(UNAUTHORIZED, -70, "unauthorized", 401, 4, "Bad credentials")                                                    \
+    X(FOREIGN_ORIGIN, -71, "foreign_origin", 403, 4, "The request was made by another site's page.")                   \
+    X(FOREIGN_HOST, -72, "foreign_host", 403, 4,                                                                       \
+      "The request is addressed to a host name that is not this device's; use its address.")                           \
+    X(RECEIVE, -73, "receive_failed", 522, 6, "The connection broke before the last byte.")                            \
+    X(MULTIPART, -74, "bad_multipart", 400, 3, "The form data holds no file, or is broken.")                           \
+    X(NOT_FOUND, -75, "not_found", 404, 6, "There is nothing at this path.")                                           \
+    X(METHOD, -76, "method_not_allowed", 405, 6, "This path does not take that method.")                               \
+    X(NO_FILES, -81, "no_files", 404, 4, "This device has no region of flash for files.")                              \
+    X(RANGE, -80, "bad_content_range", 400, 2,                                                                         \
+      "Content-Range must be \"bytes FIRST-LAST/SIZE\" up to the file's end, with X-Firmware-SHA256 of the whole "     \
+      "file.")
+
+/* those with files, */
+#define OTTER_FILES_ERRORS(X)                                                                                          \
+    X(FILES_UNREADABLE, -82, "files_damaged", 409, 5,                                                                  \
+      "What lies in the region for files cannot be read; it stays until it is emptied (DELETE /api/v1/files/).")       \
+    X(BAD_FILE_NAME, -83, "bad_file_name", 400, 2,                                                                     \
+      "A file's name is 1 to 63 bytes of UTF-8, without / \\ : * ? \" < > | and control characters, without a dot in " \
+      "front or behind, and without a space there; there are no folders.")                                             \
+    X(FILES_FULL, -84, "files_full", 413, 4, "There is no room for this file, or for its name.")                       \
+    X(FILES_BUSY, -85, "files_busy", 409, 4,                                                                           \
+      "Another file is being stored, or files are put away for an update; try again.")
+
+/* those with elastic slots, */
+#define OTTER_ELASTIC_ERRORS(X)                                                                    \
+    X(NEEDS_ROLLBACK, -100, "needs_rollback", 521, 4,                                              \
+      "Elastic slots need a boot loader that rolls back (CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE).") \
+    X(NEEDS_SETTINGS, -101, "needs_settings", 521, 4,                                              \
+      "Elastic slots need settings that can be written; look at the NVS partition.")               \
+    X(DATA_LOSS, -102, "data_would_be_lost", 409, 4,                                               \
+      "The update would cost the files in the data region; save them, and agree to that first.")   \
+    X(DATA_BUSY, -103, "data_busy", 409, 4,                                                        \
+      "The application does not let go of the data region now; try again later.")                  \
+    X(DATA_TOO_BIG, -105, "data_too_big", 413, 4, "The data image does not fit beside this firmware.")
+
+/* those that can change to them, */
+#define OTTER_MIGRATE_ERRORS(X)                                                                                        \
     X(MIGRATION, -104, "cannot_migrate", 409, 4, "The device cannot go over to this partition table.")                 \
-    X(DATA_TOO_BIG, -105, "data_too_big", 413, 4, "The data image does not fit beside this firmware.")                 \
     X(WINDOW, -106, "window_not_accepted", 409, 4,                                                                     \
       "The partition table's sector would be rewritten, and a loss of power meanwhile costs the device until a cable " \
       "mends "                                                                                                         \
-      "it; accept that window first.")                                                                                 \
-    X(DESCRIPTOR, -110, "bad_descriptor", 502, 3,                                                                      \
-      "What the channel says of its firmware cannot be read; publish it anew.")                                        \
-    X(URL, -121, "bad_url", 400, 2, "This is no http or https URL of at most 4,096 characters.")                       \
+      "it; accept that window first.")
+
+/* those that fetch updates; */
+#define OTTER_PULL_ERRORS(X)                                                                                           \
     X(INSECURE, -111, "insecure_url", 403, 4,                                                                          \
       "Firmware comes over https; http is for loopback addresses, or where settings allow it and ask for signatures.") \
     X(CERTIFICATE, -112, "bad_certificate", 520, 6,                                                                    \
@@ -107,6 +135,7 @@
       "The server does not honour this URL, or not any more; a fresh one is needed.")                                  \
     X(CANCELLED, -119, "cancelled", 409, 4, "The update was cancelled.")                                               \
     X(DEADLINE, -120, "deadline", 520, 6, "The update was not through in the time it had.")                            \
+    X(URL, -121, "bad_url", 400, 2, "This is no http or https URL of at most 4,096 characters.")                       \
     X(NO_BUILD, -122, "no_build", 520, 4, "The release has no build for this chip.")                                   \
     X(NO_CHANNEL, -123, "no_channel", 404, 4, "There is no channel of this name.")                                     \
     X(NEEDS_CABLE, -124, "needs_cable", 409, 4, "This release cannot be taken over the air; install it by cable.")     \
@@ -115,52 +144,38 @@
     X(TOO_FAR, -126, "version_too_far", 409, 4,                                                                        \
       "This release needs a newer version to be updated from; install one in between first.")                          \
     X(BOARD, -127, "bad_board", 400, 3, "This is no board configuration.")                                             \
+    X(JOB, -86, "bad_job", 400, 3, "This is no update job.")                                                           \
     X(NOT_JSON, -128, "not_json", 415, 2, "Not JSON body")                                                             \
-    X(TOO_LARGE, -129, "body_too_large", 413, 2, "The body is larger than anything that belongs here.")                \
-    X(SETTINGS, -130, "settings_failed", 500, 5, "The settings could not be written; look at the NVS partition.")      \
-    X(JOB, -140, "bad_job", 400, 3, "This is no update job.")                                                          \
-    X(UNAUTHORIZED, -70, "unauthorized", 401, 4, "Bad credentials")                                                    \
-    X(FOREIGN_ORIGIN, -71, "foreign_origin", 403, 4, "The request was made by another site's page.")                   \
-    X(FOREIGN_HOST, -72, "foreign_host", 403, 4,                                                                       \
-      "The request is addressed to a host name that is not this device's; use its address.")                           \
-    X(RECEIVE, -73, "receive_failed", 522, 6, "The connection broke before the last byte.")                            \
-    X(MULTIPART, -74, "bad_multipart", 400, 3, "The form data holds no file, or is broken.")                           \
-    X(NOT_FOUND, -75, "not_found", 404, 6, "There is nothing at this path.")                                           \
-    X(METHOD, -76, "method_not_allowed", 405, 6, "This path does not take that method.")                               \
-    X(RANGE, -80, "bad_content_range", 400, 2,                                                                         \
-      "Content-Range must be \"bytes FIRST-LAST/SIZE\" up to the file's end, with X-Firmware-SHA256 of the whole "     \
-      "file.")                                                                                                         \
-    X(NO_FILES, -81, "no_files", 404, 4, "This device has no region of flash for files.")                              \
-    X(FILES_UNREADABLE, -82, "files_damaged", 409, 5,                                                                  \
-      "What lies in the region for files cannot be read; it stays until it is emptied (DELETE /api/v1/files/).")       \
-    X(BAD_FILE_NAME, -83, "bad_file_name", 400, 2,                                                                     \
-      "A file's name is 1 to 63 bytes of UTF-8, without / \\ : * ? \" < > | and control characters, without a dot in " \
-      "front or behind, and without a space there; there are no folders.")                                             \
-    X(FILES_FULL, -84, "files_full", 413, 4, "There is no room for this file, or for its name.")                       \
-    X(FILES_BUSY, -85, "files_busy", 409, 4,                                                                           \
-      "Another file is being stored, or files are put away for an update; try again.")
+    X(TOO_LARGE, -18, "body_too_large", 413, 2, "The body is larger than anything that belongs here.")                 \
+    X(SETTINGS, -98, "settings_failed", 500, 5, "The settings could not be written; look at the NVS partition.")       \
+    X(DESCRIPTOR, -110, "bad_descriptor", 502, 3,                                                                      \
+      "What the channel says of its firmware cannot be read; publish it anew.")
 
-/* Only tools tell these, and devices with a settings store of ours. */
-#define OTTER_TOOL_ERRORS(X)                                                                                      \
-    X(ELF, -37, "bad_elf", 523, 3, "This is not an ELF file that an app image can be made from.")                 \
-    X(CONNECT, -77, "connection_failed", 502, 6, "The device could not be reached.")                              \
-    X(BROKER, -141, "broker_unreachable", 502, 6, "The MQTT broker could not be reached, or does not let us in.") \
-    X(ROLLED_BACK, -78, "rolled_back", 500, 5, "The device went back to its previous firmware.")                  \
-    X(NO_CONFIRM, -79, "not_confirmed", 500, 5, "The new firmware did not confirm in time.")                      \
-    X(NVS_NOT_FOUND, -90, "nvs_not_found", 500, 4, "There is no setting of this name.")                           \
-    X(NVS_TYPE, -91, "nvs_wrong_type", 500, 4, "The setting is there, but of another type than was asked for.")   \
-    X(NVS_FULL, -92, "nvs_full", 500, 4,                                                                          \
-      "The settings partition has no room left for this value; erase settings that are not needed any more.")     \
-    X(NVS_NAME, -93, "nvs_bad_name", 500, 3, "A key or namespace name must have 1 to 15 characters.")             \
-    X(NVS_TOO_LONG, -94, "nvs_too_long", 500, 4,                                                                  \
-      "The value is too long: a string takes 3,999 bytes, a blob what all pages but one hold.")                   \
-    X(NVS_VERSION, -95, "nvs_newer_version", 500, 3,                                                              \
-      "The settings partition was written by a newer version of the format; use newer firmware or tools.")        \
-    X(NVS_CORRUPT, -96, "nvs_corrupt", 500, 5, "The stored value is damaged; set or erase it.")                   \
-    X(NVS_PAGES, -97, "nvs_no_free_page", 500, 5,                                                                 \
+/* and these only tools, and devices with a settings store of ours. */
+#define OTTER_TOOL_ERRORS(X)                                                                                     \
+    X(NOT_NEWER, -49, "not_newer", 409, 4,                                                                       \
+      "The version is not newer than the one that is there; ask for it by name if it is wanted.")                \
+    X(ELF, -37, "bad_elf", 523, 3, "This is not an ELF file that an app image can be made from.")                \
+    X(CONNECT, -77, "connection_failed", 502, 6, "The device could not be reached.")                             \
+    X(BROKER, -87, "broker_unreachable", 502, 6, "The MQTT broker could not be reached, or does not let us in.") \
+    X(ROLLED_BACK, -78, "rolled_back", 500, 5, "The device went back to its previous firmware.")                 \
+    X(NO_CONFIRM, -79, "not_confirmed", 500, 5, "The new firmware did not confirm in time.")                     \
+    X(NVS_NOT_FOUND, -90, "nvs_not_found", 500, 4, "There is no setting of this name.")                          \
+    X(NVS_TYPE, -91, "nvs_wrong_type", 500, 4, "The setting is there, but of another type than was asked for.")  \
+    X(NVS_FULL, -92, "nvs_full", 500, 4,                                                                         \
+      "The settings partition has no room left for this value; erase settings that are not needed any more.")    \
+    X(NVS_NAME, -93, "nvs_bad_name", 500, 3, "A key or namespace name must have 1 to 15 characters.")            \
+    X(NVS_TOO_LONG, -94, "nvs_too_long", 500, 4,                                                                 \
+      "The value is too long: a string takes 3,999 bytes, a blob what all pages but one hold.")                  \
+    X(NVS_VERSION, -95, "nvs_newer_version", 500, 3,                                                             \
+      "The settings partition was written by a newer version of the format; use newer firmware or tools.")       \
+    X(NVS_CORRUPT, -96, "nvs_corrupt", 500, 5, "The stored value is damaged; set or erase it.")                  \
+    X(NVS_PAGES, -97, "nvs_no_free_page", 500, 5,                                                                \
       "The settings partition is smaller than 3 pages or has no free page, so it can only be read.")
 
-#define OTTER_ERRORS(X) OTTER_DEVICE_ERRORS(X) OTTER_TOOL_ERRORS(X)
+#define OTTER_ERRORS(X)    \
+    OTTER_DEVICE_ERRORS(X) \
+    OTTER_FILES_ERRORS(X) OTTER_ELASTIC_ERRORS(X) OTTER_MIGRATE_ERRORS(X) OTTER_PULL_ERRORS(X) OTTER_TOOL_ERRORS(X)
 
 enum otter_err {
 #define OTTER_ERR_ENUM(constant, number, name, http, exit_status, text) OTTER_##constant = number,

@@ -103,6 +103,12 @@ static esp_err_t open_device(void)
     if (e) return e;
     enum otter_err opened = otter_open(&otter.device, &ports);
     if (c->policy) otter_health_set_policy(&otter.device, c->policy);
+#ifndef CONFIG_OTTER_SIGNED
+    if (c->key_count) {
+        ESP_LOGE(TAG, "keys need CONFIG_OTTER_SIGNED");
+        return ESP_ERR_NOT_SUPPORTED;
+    }
+#endif
     if (c->key_count && otter_require_signature(&otter.device, c->keys, c->key_count)) return ESP_ERR_INVALID_ARG;
     otter_update_init(&otter.update, &otter.device);
     otter.console.line = print_line;

@@ -38,10 +38,10 @@ static httpd_handle_t start_server(void)
 {
     httpd_handle_t server;
     httpd_config_t config = HTTPD_DEFAULT_CONFIG();
-    config.stack_size = 6144;                        /* what Otter's requests need */
-    config.max_uri_handlers = 24;                    /* Otter takes 20 of them */
-    config.uri_match_fn = httpd_uri_match_wildcard;  /* Otter's paths have a * in them */
-    config.lru_purge_enable = true;                  /* so that nobody shuts others out by keeping connections */
+    config.stack_size = 6144;                       /* what Otter's requests need */
+    config.max_uri_handlers = 24;                   /* Otter takes 20 of them */
+    config.uri_match_fn = httpd_uri_match_wildcard; /* Otter's paths have a * in them */
+    config.lru_purge_enable = true;                 /* so that nobody shuts others out by keeping connections */
     ESP_ERROR_CHECK(httpd_start(&server, &config));
     const httpd_uri_t hello = {.uri = "/hello", .method = HTTP_GET, .handler = say_hello};
     ESP_ERROR_CHECK(httpd_register_uri_handler(server, &hello));
@@ -62,10 +62,8 @@ void app_main(void)
     ESP_ERROR_CHECK(nvs_flash_init());
     uint32_t starts = count_starts();
     ESP_ERROR_CHECK(otter_esp_access_point("Otter full example", "change-me-too"));
-    if (CONFIG_FULL_WIFI_SSID[0])
-        ESP_ERROR_CHECK(otter_esp_station(CONFIG_FULL_WIFI_SSID, CONFIG_FULL_WIFI_PASSWORD));
-    const struct otter_start_config config = {
-        .policy = &policy, .server = start_server(), .hosts = {"otter.local"}};
+    if (CONFIG_FULL_WIFI_SSID[0]) ESP_ERROR_CHECK(otter_esp_station(CONFIG_FULL_WIFI_SSID, CONFIG_FULL_WIFI_PASSWORD));
+    const struct otter_start_config config = {.policy = &policy, .server = start_server(), .hosts = {"otter.local"}};
     ESP_ERROR_CHECK(otter_start(&config));
     ESP_LOGI(TAG, "start %lu; files: %s", (unsigned long)starts, write_a_file(starts) ? "written" : "none");
     otter_esp_app_works(true);
