@@ -8,7 +8,7 @@ JOBS := $(shell nproc)
 build: ## build/otter, and what it starts
 	@scripts/setup run
 	@cmake --preset gcc >/dev/null
-	@cmake --build $(BUILD) -j$(JOBS) --target otter otter-device otter-push otter-publish $(QUIET)
+	@cmake --build $(BUILD) -j$(JOBS) --target otter otter-device otter-push otter-publish otter-job $(QUIET)
 
 run: build ## a virtual ESP32 is updated before your eyes
 	@scripts/demo

@@ -447,3 +447,107 @@ describe('a broker', { concurrency: 4 }, () => {
         mine.stop();
     });
 });
+
+describe('otter job send', { concurrency: 3 }, () => {
+    const send = (args, env = s3.env) => otter(['job', 'send', '--mqtt', broker.url(), ...args], { env, ms: 60000 });
+    const BUCKET = ['--bucket', 's3://firmware/sent', '--create-bucket'];
+
+    test('brings an image to a device, and says so', async () => {
+        const d = await online();
+        const r = await send([v11, ...BUCKET, '--device', d.id]);
+        assert.equal(r.code, 0, r.err);
+        assert.match(r.out, /1 of 1 devices run 1\.1\.0/);
+        const states = r.err.split('\n').filter(l => l.startsWith(d.id + ': ')).map(l => l.split(' ')[1]);
+        assert.deepEqual(states.filter((x, i) => x !== states[i - 1]),
+            ['received', 'downloading', 'verifying', 'restarting', 'confirmed']);
+        assert.equal((await d.status()).running.version, '1.1.0');
+        assert.doesNotMatch(r.out + r.err, /X-Amz-/);
+        no_secret(d);
+    });
+
+    test('takes what is in the bucket to several, and tells in JSON', async () => {
+        const a = await online(), b = await online();
+        const r = await send([keys['1.1.0'], '--device', a.id, '--device', b.id, '--json', '--job-id', 'both']);
+        assert.equal(r.code, 0, r.err);
+        assert.equal(r.err, '');
+        const out = JSON.parse(r.out);
+        assert.deepEqual([out.job_id, out.version, out.sha256], ['both', '1.1.0', sha256(read(v11))]);
+        assert.deepEqual(out.devices.map(x => [x.device, x.state, x.running]),
+            [[a.id, 'confirmed', '1.1.0'], [b.id, 'confirmed', '1.1.0']]);
+    });
+
+    test('says that a device went back', async () => {
+        const d = await online();
+        const r = await send([bad, ...BUCKET, '--device', d.id, '--quiet']);
+        assert.equal(r.code, 5, r.err);
+        assert.match(r.err, /rolled_back.*unconfirmed/);
+        assert.match(r.out, /0 of 1/);
+        assert.equal((await d.status()).running.version, '1.0.0');
+    });
+
+    test('says what a device refuses', async () => {
+        const d = await online(), other = await bench.image('1.1.0', { project: 'another' });
+        const r = await send([other, ...BUCKET, '--device', d.id, '--json']);
+        assert.equal(r.code, 4, r.err);
+        const one = JSON.parse(r.out).devices[0];
+        assert.deepEqual([one.state, one.error], ['failed', 'wrong_project']);
+    });
+
+    test('gives fresh URLs to who asks', async () => {
+        const slow = await new Slow(new URL(s3.url).port).start(), d = await online();
+        const dead = Date.now() + 6000;
+        slow.plans.push({}, {}, { cut: 300000, hold: () => sleep(dead - Date.now()) });
+        const r = await send([big, ...BUCKET, '--device', d.id, '--expires', '2', '--json'], { ...s3.env, AWS_ENDPOINT_URL: slow.url });
+        assert.equal(r.code, 0, r.err);
+        const one = JSON.parse(r.out).devices[0];
+        assert.deepEqual([one.state, one.running], ['confirmed', '1.1.0']);
+        assert.ok(one.fresh_urls >= 1, r.out);
+        assert.ok(d.states().includes('url_expired'));
+    });
+
+    test('waits for who is off, to the end of its time', async () => {
+        const d = await online();
+        await d.stop('SIGKILL');
+        const r = await send([v11, ...BUCKET, '--device', d.id, '--timeout', '2']);
+        assert.equal(r.code, 5, r.err);
+        assert.match(r.err, /has not answered/);
+        // It is told when it is back.
+        await d.start();
+        await d.state('confirmed');
+    });
+
+    test('finds all devices of a topic', async () => {
+        const fleet = ['--topic', 'all/{id}/update'], ids = ['x1', 'x2', 'x3'], heard = await broker.listener('all/#');
+        for (const id of ids)
+            await bench.device({ image: v10, scenario: SCENARIO, args: ['--mqtt', broker.url(), '--id', id, ...fleet] });
+        for (const id of ids) await heard.hears(`all/${id}/status`, m => m.state === 'online');
+        heard.stop();
+        const r = await send([v11, ...BUCKET, '--all', ...fleet]);
+        assert.equal(r.code, 0, r.err);
+        assert.match(r.out, /3 of 3/);
+    });
+
+    test('needs a broker, a bucket, an image and devices', async () => {
+        const fails = async (code, words, args, env) => {
+            const r = await send(args, env);
+            assert.equal(r.code, code, r.out + r.err);
+            assert.match(r.err, words);
+        };
+        await fails(2, /--bucket/, [v11, '--device', 'a']);
+        await fails(2, /--bucket/, [keys.big, ...BUCKET, '--device', 'a']);
+        await fails(2, /--device ID, or --all/, [v11, ...BUCKET]);
+        await fails(2, /--device ID, or --all/, [v11, ...BUCKET, '--all', '--device', 'a']);
+        await fails(2, /not s3:\/\//, [v11, '--bucket', '/tmp', '--device', 'a']);
+        await fails(2, /do not go together/, [v11, ...BUCKET, '--device', 'a/b']);
+        await fails(2, /--expires/, [v11, ...BUCKET, '--device', 'a', '--expires', '0']);
+        await fails(2, /one IMAGE/, [...BUCKET, '--device', 'a']);
+        await fails(2, /mqtt:\/\//, [v11, ...BUCKET, '--device', 'a', '--mqtt', 'http://h']);
+        await fails(3, /./, [bench.file('no image'), ...BUCKET, '--device', 'a']);
+        await fails(6, /./, ['s3://firmware/no-such-file.bin', '--device', 'a']);
+        await fails(6, /broker_unreachable/, [v11, ...BUCKET, '--device', 'a', '--mqtt', broker.url('words'), '--mqtt-user', 'device:no']);
+        await fails(6, /no device/, [v11, ...BUCKET, '--all', '--topic', 'nobody/{id}']);
+        const help = await otter(['job', 'send', '--help']);
+        assert.equal(help.code, 0);
+        for (const option of ['--device', '--bucket', '--mqtt-user', '--timeout', '--json']) assert.match(help.out, new RegExp(option));
+    });
+});
