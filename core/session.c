@@ -241,9 +241,11 @@ enum otter_err otter_feed(struct otter_session *s, const void *data, size_t n)
     if (s->err) return s->err;
     if (s->step != OTTER_STEP_RECEIVING) return OTTER_STATE;
     if (n > OTTER_FEED_MAX) return OTTER_ARG;
-    s->last_ms = now(s->device);
     enum otter_err e = receive(s, data, n);
-    return e ? refuse(s, e) : OTTER_OK;
+    if (e) return refuse(s, e);
+    /* From its end on: making room for the image, where data gives way, may have taken long. */
+    s->last_ms = now(s->device);
+    return OTTER_OK;
 }
 
 /* ---- finishing, a step a call ---- */

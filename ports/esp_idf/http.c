@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include <esp_http_server.h>
 #include <esp_log.h>
@@ -47,6 +48,8 @@ struct request {
     char text[HEADERS]; /* at least PIECE */
 };
 
+static const struct timeval moment = {.tv_sec = 1};
+
 static uint32_t now_ms(void) { return (uint32_t)(esp_timer_get_time() / 1000); }
 
 /* ---- the head of a request ---- */
@@ -77,15 +80,21 @@ static const char *method_name(int method)
     }
 }
 
-/* The server reads no chunked body: it is refused as one without a length. */
+/* The server reads no chunked body, and of a length only the low 32 bits: both are refused as without a length. */
+static bool is_boundless(struct request *q, const char *length)
+{
+    if (find_header(q, "Transfer-Encoding")) return true;
+    return length && strtoull(length, NULL, 10) != q->req->content_len;
+}
+
 static struct otter_http_head read_head(struct request *q, char *path)
 {
-    const char *coding = find_header(q, "Transfer-Encoding");
+    const char *length = find_header(q, "Content-Length");
     struct otter_http_head h = {.method = method_name(q->req->method),
                                 .path = path,
-                                .has_length = find_header(q, "Content-Length") != NULL,
+                                .has_length = length != NULL,
                                 .length = q->req->content_len,
-                                .boundless = coding != NULL,
+                                .boundless = is_boundless(q, length),
                                 .ctx = q,
                                 .header = find_header};
     return h;
@@ -156,12 +165,23 @@ static bool send_reply(struct request *q, bool close)
     return x->body ? send_all(q, x->body, x->size) : send_pieces(q);
 }
 
+/* How long a read waits at most. The server's own patience is longer than what is promised here. */
+static struct timeval set_patience(int fd, struct timeval t)
+{
+    struct timeval was = t;
+    socklen_t size = sizeof was;
+    getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &was, &size);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
+    return was;
+}
+
 /* What is still on its way is read and dropped, so that the reply is not lost with the connection. */
 static void linger(struct request *q)
 {
     int fd = httpd_req_to_sockfd(q->req);
     uint32_t start = now_ms();
     shutdown(fd, SHUT_WR);
+    set_patience(fd, moment);
     while (now_ms() - start < LINGER_MS && recv(fd, q->text, PIECE, 0) > 0) {
     }
 }
@@ -174,11 +194,14 @@ static void forget_stream(void *ctx)
     s->fd = -1;
 }
 
+/* The connection ends later, and must not take the place from who has it by then. */
 static void close_stream(struct stream *s)
 {
     int fd = s->fd;
     s->fd = -1;
-    if (fd >= 0) httpd_sess_trigger_close(http.server, fd);
+    if (fd < 0) return;
+    httpd_sess_set_ctx(http.server, fd, NULL, NULL);
+    httpd_sess_trigger_close(http.server, fd);
 }
 
 /* A listener that does not read is let go: nothing may hold up the server's task. */
@@ -243,7 +266,7 @@ static bool takes_too_long(uint32_t start, size_t received)
     return ms > SLOW_MS && received < ms / 1000 * SLOW_RATE;
 }
 
-static bool take_body(struct request *q)
+static bool take_pieces(struct request *q)
 {
     uint32_t start = now_ms(), last = start;
     for (size_t received = 0; received < q->req->content_len;) {
@@ -259,6 +282,15 @@ static bool take_body(struct request *q)
         send_streams();
     }
     return true;
+}
+
+static bool take_body(struct request *q)
+{
+    int fd = httpd_req_to_sockfd(q->req);
+    struct timeval usual = set_patience(fd, moment);
+    bool taken = take_pieces(q);
+    set_patience(fd, usual);
+    return taken;
 }
 
 static void take_end(struct request *q)

@@ -39,6 +39,14 @@ esp_err_t otter_esp_part_push(struct otter_update *u, const struct otter_start_c
         .access = {.hosts = {c->hosts[0], c->hosts[1], c->hosts[2]}},
         .page = web_page,
         .page_size = sizeof web_page,
+#ifdef CONFIG_OTTER_ELASTIC
+        .data = &otter_push_data_part,
+        .data_waits = otter_data_waits,
+        .data_forgo = otter_data_forgo,
+#endif
+#ifdef CONFIG_OTTER_MIGRATE
+        .migrate = &otter_push_migrate_part,
+#endif
         .boot_id = esp_random(),
     };
     if ((login[0] && !set_basic(login)) || (c->token && !set_bearer(c->token))) {

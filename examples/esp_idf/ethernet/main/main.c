@@ -13,8 +13,11 @@ static const struct otter_health_policy policy = {
 };
 
 #if CONFIG_EXAMPLE_BALLAST_KB
-/* Elastic flash is about sizes. The linker keeps it for its attribute. */
-__attribute__((used)) static const char ballast[CONFIG_EXAMPLE_BALLAST_KB * 1024] = "ballast";
+/* Elastic flash is about sizes. The linker keeps only what is read. */
+static const volatile char ballast[CONFIG_EXAMPLE_BALLAST_KB * 1024] = "ballast";
+static void keep_ballast(void) { (void)ballast[0]; }
+#else
+static void keep_ballast(void) {}
 #endif
 
 /* Here a product asks itself whether it works: sensors, cloud, user interface. */
@@ -29,6 +32,7 @@ static void check_itself(void)
 
 void app_main(void)
 {
+    keep_ballast();
 #if CONFIG_EXAMPLE_CRASHES
     ESP_LOGE("example", "this firmware crashes at boot");
     abort();
