@@ -88,25 +88,26 @@ static void print_json(const struct job *j)
     tool_print_json(o);
 }
 
+static void tell_failure(const struct job_device *d)
+{
+    if (!d->heard)
+        fprintf(stderr, "otter: %s: has not answered; it gets the job when it is there\n", d->id);
+    else if (!d->over)
+        fprintf(stderr, "otter: %s: not through in time; it stood at %s\n", d->id, d->state);
+    else
+        fprintf(stderr, "otter: %s: %s: %s%s%s%s\n", d->id, d->state, d->words, *d->error ? " (" : "", d->error,
+                *d->error ? ")" : "");
+}
+
 static int outcome(const struct job *j)
 {
     int status = 0;
     unsigned good = 0;
     for (unsigned i = 0; i < j->count; i++) {
-        const struct job_device *d = &j->device[i];
-        int its = exit_of(d);
+        int its = exit_of(&j->device[i]);
         good += its == 0;
         if (!status) status = its;
-        if (!its) continue;
-        fprintf(stderr, "otter: %s: %s%s%s%s\n", d->id,
-                d->over    ? d->state
-                : d->heard ? "not through in time; it stood at "
-                           : "has not answered; it gets the job when it is there",
-                d->over || d->heard ? " " : "",
-                d->over    ? d->error
-                : d->heard ? d->state
-                           : "",
-                *d->words ? d->words : "");
+        if (its) tell_failure(&j->device[i]);
     }
     if (j->json)
         print_json(j);
