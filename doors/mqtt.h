@@ -16,6 +16,7 @@ struct otter_mqtt_message {
     char *topic; /* on the heap with text, to be freed */
     char *text;  /* ended by a NUL that size does not count */
     size_t size;
+    bool retained;  /* kept by the broker from before */
     bool too_large; /* had more than OTTER_MQTT_MESSAGE bytes, which are gone */
 };
 

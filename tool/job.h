@@ -43,6 +43,7 @@ struct job {
     struct mqtt_mosquitto broker;
     struct job_device *device;
     unsigned count;
+    bool reconnected;
 };
 
 /* These return 0, or an exit status (said on stderr). */

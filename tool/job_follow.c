@@ -195,6 +195,8 @@ static int take_message(struct job *j, const struct otter_mqtt_message *m)
         struct job_device *d = &j->device[i];
         if (strcmp(m->topic, d->topic[OTTER_JOB_REQUEST]) == 0) status = take_request(j, d, json);
         if (strcmp(m->topic, d->topic[OTTER_JOB_STATUS]) != 0 || d->over) continue;
+        /* What is kept under the same id may be from an earlier try. */
+        if (m->retained && is_ours(j, json) && !d->heard && !j->reconnected) continue;
         if (is_ours(j, json)) {
             d->heard = true;
             take_state(j, d, json);
@@ -236,8 +238,11 @@ int job_follow(struct job *j)
     }
     while (!status && !all_over(j) && now_ms() < end) {
         unsigned now = mqtt->connection(mqtt->ctx);
-        if (now && now != connection) subscribe(j);
-        if (now) connection = now;
+        if (now && now != connection) {
+            subscribe(j);
+            j->reconnected = true;
+            connection = now;
+        }
         if (!mqtt->next(mqtt->ctx, TURN_MS, &m)) continue;
         status = take_message(j, &m);
         free(m.topic);

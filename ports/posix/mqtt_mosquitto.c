@@ -94,7 +94,7 @@ static void on_publish(struct mosquitto *client, void *ctx, int mid)
 static bool copy(const struct mosquitto_message *from, struct otter_mqtt_message *to)
 {
     size_t topic = strlen(from->topic) + 1, size = (size_t)from->payloadlen;
-    *to = (struct otter_mqtt_message){.too_large = size > OTTER_MQTT_MESSAGE, .size = size};
+    *to = (struct otter_mqtt_message){.retained = from->retain, .too_large = size > OTTER_MQTT_MESSAGE, .size = size};
     if (to->too_large) to->size = 0;
     to->topic = malloc(topic + to->size + 1);
     if (!to->topic) return false;

@@ -99,7 +99,7 @@ class Slow {
     get bytes() { return this.passed.reduce((a, b) => a + b, 0); }
 }
 
-describe('a job', { concurrency: 4 }, () => {
+describe('a job', { concurrency: 8 }, () => {
     test('goes all the way, and then one that crashes goes back', async () => {
         const d = await online();
         await d.send({ update_url: await presign('1.1.0'), job_id: 'first', version: '1.1.0', ...facts(v11), other: [1] });
@@ -138,7 +138,7 @@ describe('a job', { concurrency: 4 }, () => {
         no_secret(d);
     });
 
-    for (const cut of [64 * 1024, 300000, 850000])
+    for (let cut = 64 * 1024; cut < 900000; cut += 64 * 1024)
         test(`goes on at the byte where a URL expired after ${cut} bytes`, async () => {
             const slow = await new Slow(new URL(s3.url).port).start(), d = await online();
             const url = await presign('big', 2, slow.url), dead = Date.now() + 3100;
@@ -244,7 +244,7 @@ describe('a job', { concurrency: 4 }, () => {
         assert.equal((await d.status()).running.version, '1.2.0');
     });
 
-    for (const at of [3, 20, 60, 100])
+    for (const at of [3, 11, 20, 40, 60, 80, 100, 140, 180, 220])
         test(`goes on after power was cut at flash operation ${at}`, async () => {
             const d = await device({ args: ['--power-cut', `${at}:random-bits:${at}`] });
             await d.state('online');
@@ -260,6 +260,15 @@ describe('a job', { concurrency: 4 }, () => {
             assert.equal((await d.status()).running.version, '1.1.0');
             no_secret(d);
         });
+
+    test('reaches a device whose slots overlap', async () => {
+        const table = bench.dir + '/elastic.bin';
+        await otter(['table', 'plan', '--flash', '4MB', '--app', '200K', '-o', table]);
+        const d = await online({ table });
+        await d.send({ update_url: await presign('1.1.0'), job_id: 'fits' });
+        await d.state('confirmed');
+        assert.equal((await d.status()).running.version, '1.1.0');
+    });
 
     test('survives the loss of its broker', async () => {
         const own = await new Broker(bench, authority).start(), slow = await new Slow(new URL(s3.url).port).start();
@@ -491,6 +500,17 @@ describe('otter job send', { concurrency: 3 }, () => {
         assert.equal(r.code, 4, r.err);
         const one = JSON.parse(r.out).devices[0];
         assert.deepEqual([one.state, one.error], ['failed', 'wrong_project']);
+    });
+
+    test('does not take for its own what the same id has left', async () => {
+        const d = await online(), args = ['--device', d.id, '--json', '--job-id', 'same'];
+        const first = await send([await bench.image('1.1.0', { project: 'third' }), ...BUCKET, ...args]);
+        assert.equal(first.code, 4, first.err);
+        // It will not fare better, and says so anew.
+        const second = await send([keys['1.1.0'], ...args]);
+        assert.equal(second.code, 4, second.err);
+        const third = await send([keys['1.1.0'], '--device', d.id, '--json', '--job-id', 'other']);
+        assert.equal(third.code, 0, third.err);
     });
 
     test('gives fresh URLs to who asks', async () => {
