@@ -1,12 +1,7 @@
 # Packs a page into a C array: gzip without a date, so that the same page gives the same bytes.
 get_filename_component(dir ${OUT} DIRECTORY)
 file(MAKE_DIRECTORY ${dir})
-# Indentation and comment lines are for people.
-file(READ ${PAGE} page)
-string(REGEX REPLACE "\n[ \t]+" "\n" page "${page}")
-string(REGEX REPLACE "\n//[^\n]*" "" page "${page}")
-file(WRITE ${OUT}.html "${page}")
-execute_process(COMMAND gzip -9nc ${OUT}.html OUTPUT_FILE ${OUT}.gz RESULT_VARIABLE failed)
+execute_process(COMMAND gzip -9nc ${PAGE} OUTPUT_FILE ${OUT}.gz RESULT_VARIABLE failed)
 if(failed)
   message(FATAL_ERROR "gzip failed on ${PAGE}")
 endif()

@@ -18,6 +18,11 @@ else()
   list(APPEND sources ${port}/part_push_none.c)
   list(REMOVE_ITEM sources ${OTTER_ROOT}/doors/push_json.c)
 endif()
+if(CONFIG_OTTER_CHANNEL)
+  list(APPEND sources ${port}/part_channel.c ${port}/net.c)
+else()
+  list(APPEND sources ${port}/part_channel_none.c)
+endif()
 if(CONFIG_OTTER_SIGNED)
   list(APPEND sources ${OTTER_ROOT}/ports/psa/verify.c)
 else()
@@ -41,8 +46,8 @@ endif()
 idf_component_register(
   SRCS ${sources}
   INCLUDE_DIRS ${OTTER_ROOT} ${OTTER_ROOT}/include ${port}/include
-  PRIV_REQUIRES bootloader_support efuse esp_app_format esp_event esp_http_server esp_netif esp_partition esp_system
-                esp_timer fatfs hal ${json} mbedtls nvs_flash spi_flash spiffs)
+  PRIV_REQUIRES bootloader_support efuse esp_app_format esp_event esp_http_client esp_http_server esp_netif esp_partition esp_system
+                esp_timer esp-tls fatfs hal ${json} mbedtls nvs_flash spi_flash spiffs)
 idf_component_optional_requires(PRIVATE esp_wifi espressif__cjson cjson)
 
 string(REPLACE "esp32" "otter_chip_esp32" chip ${IDF_TARGET})
@@ -52,10 +57,14 @@ target_compile_options(${COMPONENT_LIB} PRIVATE -Wno-format -msave-restore)
 
 if(CONFIG_OTTER_PUSH)
   set(page ${CMAKE_CURRENT_BINARY_DIR}/web_page.h)
+  set(html ${OTTER_ROOT}/web/min/push.html)
+  if(CONFIG_OTTER_CHANNEL)
+    set(html ${OTTER_ROOT}/web/min/full.html)
+  endif()
   add_custom_command(
     OUTPUT ${page}
-    COMMAND ${CMAKE_COMMAND} -DPAGE=${OTTER_ROOT}/web/index.html -DOUT=${page} -P ${OTTER_ROOT}/scripts/pack_page.cmake
-    DEPENDS ${OTTER_ROOT}/web/index.html ${OTTER_ROOT}/scripts/pack_page.cmake
+    COMMAND ${CMAKE_COMMAND} -DPAGE=${html} -DOUT=${page} -P ${OTTER_ROOT}/scripts/pack_page.cmake
+    DEPENDS ${html} ${OTTER_ROOT}/scripts/pack_page.cmake
     VERBATIM)
   target_sources(${COMPONENT_LIB} PRIVATE ${page})
   target_include_directories(${COMPONENT_LIB} PRIVATE ${CMAKE_CURRENT_BINARY_DIR})

@@ -14,6 +14,8 @@
 #include <esp_http_server.h>
 #include <esp_log.h>
 #include <esp_timer.h>
+#include <freertos/FreeRTOS.h>
+#include <freertos/task.h>
 #include "ports/esp_idf/include/otter_esp.h"
 
 /* SLOW_MS: from then on a body that comes at less than SLOW_RATE bytes a second holds the task in vain. */
@@ -26,6 +28,7 @@ enum {
     SLOW_MS = 20000,
     SLOW_RATE = 256,
     LINGER_MS = 2000,
+    ASK_MS = 50,
     URI_HANDLERS = 20
 };
 
@@ -60,6 +63,8 @@ static const char *find_header(void *ctx, const char *name)
 {
     struct request *q = ctx;
     char *value = q->text + q->used;
+    /* An update by channel takes long, and others have to be served meanwhile. */
+    if (strcmp(name, "Prefer") == 0) return "respond-async";
     size_t n = httpd_req_get_hdr_value_len(q->req, name);
     if (n + 1 > sizeof q->text - q->used) return NULL;
     /* An empty value has length 0, too. */
@@ -300,6 +305,7 @@ static void take_end(struct request *q)
         e = otter_push_end(&q->exchange);
         otter_esp_unlock();
         send_streams();
+        if (e == OTTER_AGAIN && q->exchange.waits) vTaskDelay(pdMS_TO_TICKS(ASK_MS));
     }
 }
 

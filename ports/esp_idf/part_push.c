@@ -32,7 +32,7 @@ static bool set_bearer(const char *token)
     return n > 0 && (size_t)n < sizeof door.bearer;
 }
 
-esp_err_t otter_esp_part_push(struct otter_update *u, const struct otter_start_config *c)
+esp_err_t otter_esp_part_push(struct otter_update *u, const struct otter_start_config *c, struct otter_channel *channel)
 {
     const char *login = c->login ? c->login : CONFIG_OTTER_LOGIN;
     struct otter_push_config config = {
@@ -47,8 +47,13 @@ esp_err_t otter_esp_part_push(struct otter_update *u, const struct otter_start_c
 #ifdef CONFIG_OTTER_MIGRATE
         .migrate = &otter_push_migrate_part,
 #endif
+#ifdef CONFIG_OTTER_CHANNEL
+        .channel = channel,
+        .channel_part = &otter_push_channel,
+#endif
         .boot_id = esp_random(),
     };
+    (void)channel;
     if ((login[0] && !set_basic(login)) || (c->token && !set_bearer(c->token))) {
         ESP_LOGE("otter", "login or token is longer than %d characters", LOGIN_MAX);
         return ESP_ERR_INVALID_ARG;

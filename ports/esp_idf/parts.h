@@ -10,8 +10,13 @@ void otter_esp_part_layout(struct otter_device *scratch, struct otter_ports *por
                            const struct otter_esp_files *files);
 /* Listens for the network, which the health policy asks for. */
 esp_err_t otter_esp_part_network(void);
-/* Opens the push door. */
-esp_err_t otter_esp_part_push(struct otter_update *u, const struct otter_start_config *config);
+/* Starts the channel door and its task; *out: NULL without it. */
+struct otter_channel;
+esp_err_t otter_esp_part_channel(struct otter_update *u, const struct otter_start_config *config,
+                                 struct otter_channel **out);
+/* Opens the push door, through which the channels are chosen, too. */
+esp_err_t otter_esp_part_push(struct otter_update *u, const struct otter_start_config *config,
+                              struct otter_channel *channel);
 /* There may be events for who listens. */
 void otter_esp_part_tell(void);
 

@@ -135,7 +135,9 @@ static void run(void *arg)
     (void)arg;
     otter.started = open_device();
     if (!otter.started) otter.started = otter_esp_part_network();
-    if (!otter.started) otter.started = otter_esp_part_push(&otter.update, &otter.config);
+    struct otter_channel *channel = NULL;
+    if (!otter.started) otter.started = otter_esp_part_channel(&otter.update, &otter.config, &channel);
+    if (!otter.started) otter.started = otter_esp_part_push(&otter.update, &otter.config, channel);
     bool open = otter.open;
     xTaskNotifyGive(otter.starter);
     while (open) {

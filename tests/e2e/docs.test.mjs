@@ -22,6 +22,10 @@ function vector(name) {
     return Buffer.from(JSON.parse(bytes).cases.find((c) => c.name === wanted)[field], 'hex');
 }
 
+test('the page as devices serve it is that of web/index.html', () => {
+    execFileSync(join(root, 'scripts/minify_page.mjs'), ['--check'], { encoding: 'utf8' });
+});
+
 test("SPEC's hex dumps are vectors", () => {
     const blocks = [...read('docs/SPEC.md').matchAll(/^```hex (\S+)\n([\s\S]*?)^```/gm)];
     assert.ok(blocks.length >= 3);

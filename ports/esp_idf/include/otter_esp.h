@@ -42,6 +42,12 @@ struct otter_start_config {
     const struct otter_health_policy *policy; /* NULL: Otter's */
     const uint8_t (*keys)[32];                /* SHA-256 of keys that images must be signed with, as in eFuse */
     unsigned key_count;
+    /* Where releases are looked for, until the settings say otherwise; .name NULL ends the list. CONFIG_OTTER_CHANNEL
+     */
+    struct {
+        const char *name, *path;
+    } channels[3];
+    const char *ca_pem;                  /* trusted by channels instead of ESP-IDF's certificate bundle; NULL */
     const struct otter_esp_files *files; /* elastic flash; NULL: CONFIG_OTTER_DATA_FS's. All of it is copied */
 };
 

@@ -30,6 +30,10 @@ static void check_itself(void)
 #endif
 }
 
+#ifdef EXAMPLE_HAS_CA
+extern const char example_ca[];
+#endif
+
 void app_main(void)
 {
     keep_ballast();
@@ -38,6 +42,14 @@ void app_main(void)
     abort();
 #endif
     ESP_ERROR_CHECK(ethernet_start());
-    const struct otter_start_config config = {.policy = &policy};
+    const struct otter_start_config config = {
+        .policy = &policy,
+#ifdef CONFIG_OTTER_CHANNEL
+        .channels = {{CONFIG_EXAMPLE_CHANNEL_URL[0] ? "stable" : NULL, CONFIG_EXAMPLE_CHANNEL_URL}},
+#endif
+#ifdef EXAMPLE_HAS_CA
+        .ca_pem = example_ca,
+#endif
+    };
     if (otter_start(&config) == ESP_OK) check_itself();
 }
