@@ -3,15 +3,19 @@ BUILD = build
 QUIET = -- --no-print-directory -s
 JOBS := $(shell nproc)
 
-.PHONY: build run test torture fuzz bench coverage footprint format clean setup
+.PHONY: build run run-pull test torture fuzz bench coverage footprint format clean setup
 
 build: ## build/otter, and what it starts
 	@scripts/setup run
 	@cmake --preset gcc >/dev/null
-	@cmake --build $(BUILD) -j$(JOBS) --target otter otter-device otter-push otter-publish $(QUIET)
+	@cmake --build $(BUILD) -j$(JOBS) --target otter otter-device otter-push otter-publish otter-job $(QUIET)
 
 run: build ## a virtual ESP32 is updated before your eyes
 	@scripts/demo
+
+run-pull: build ## the same through a bucket and a broker: release, presigned URL, message, device
+	@scripts/setup run-pull
+	@scripts/demo-pull
 
 test: ## everything that must hold, in a few minutes
 	@scripts/test

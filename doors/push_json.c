@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "doors/push_part.h"
+#include "doors/text.h"
 
 static char *print(cJSON *json)
 {
@@ -14,20 +15,10 @@ static char *print(cJSON *json)
     return text;
 }
 
-/* Flash may hold any bytes where a version is to be; JSON is UTF-8. What is not printable ASCII is shown as '?'. */
-static void add_text(cJSON *o, const char *name, const char *text)
-{
-    char clean[OTTER_WHY];
-    size_t i = 0;
-    for (; text[i] && i < sizeof clean - 1; i++) clean[i] = text[i] >= ' ' && text[i] < 127 ? text[i] : '?';
-    clean[i] = '\0';
-    cJSON_AddStringToObject(o, name, clean);
-}
-
 static void add_text_or_null(cJSON *o, const char *name, bool have, const char *text)
 {
     if (have)
-        add_text(o, name, text);
+        otter_json_add_text(o, name, text);
     else
         cJSON_AddNullToObject(o, name);
 }
@@ -261,11 +252,11 @@ char *otter_push_json_info(struct otter_push *p)
     char revision[16];
     cJSON *o = cJSON_CreateObject();
     add_number(o, "uptime", d->ports.clock->now_ms(d->ports.clock->ctx) / 1000);
-    add_text(o, "appProject", desc->project);
-    add_text(o, "appVersion", desc->version);
-    add_text(o, "appDate", desc->date);
-    add_text(o, "appTime", desc->time);
-    add_text(o, "idfVersion", desc->idf);
+    otter_json_add_text(o, "appProject", desc->project);
+    otter_json_add_text(o, "appVersion", desc->version);
+    otter_json_add_text(o, "appDate", desc->date);
+    otter_json_add_text(o, "appTime", desc->time);
+    otter_json_add_text(o, "idfVersion", desc->idf);
     cJSON_AddStringToObject(o, "chip", d->ports.chip->info->name);
     add_number(o, "chipCores", d->ports.chip->info->cores);
     snprintf(revision, sizeof revision, "v%u.%u", d->ports.chip->revision / 100u, d->ports.chip->revision % 100u);

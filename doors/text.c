@@ -85,3 +85,12 @@ const char *otter_json_text(const cJSON *object, const char *name, size_t most)
     if (!text || !*text || strlen(text) > most) return NULL;
     return otter_utf8_count(text) == SIZE_MAX ? NULL : text;
 }
+
+void otter_json_add_text(cJSON *object, const char *name, const char *text)
+{
+    char clean[256];
+    size_t i = 0;
+    for (; text[i] && i < sizeof clean - 1; i++) clean[i] = text[i] >= ' ' && text[i] < 127 ? text[i] : '?';
+    clean[i] = '\0';
+    cJSON_AddStringToObject(object, name, clean);
+}

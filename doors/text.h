@@ -25,5 +25,7 @@ bool otter_hex32(const char *text, uint8_t out[32]);
 struct cJSON *otter_json_read(const char *text, size_t size);
 /* The string of that name, of 1 to `most` bytes of UTF-8 without control characters; NULL if there is none such. */
 const char *otter_json_text(const struct cJSON *object, const char *name, size_t most);
+/* Adds what flash or a library says, of which 255 bytes are kept: what is not printable ASCII is shown as '?'. */
+void otter_json_add_text(struct cJSON *object, const char *name, const char *text);
 
 #endif

@@ -60,5 +60,8 @@ void s3_address_free(struct s3_address *s);
 bool s3_split(char *uri, char **bucket, char **key);
 /* For the address' requests, now. */
 struct sigv4 s3_signer(const struct aws *a);
+/* A URL with which the object can be fetched for so many seconds; to be freed. 0, or an exit status (said on stderr).
+ */
+int s3_presign(char **url, const struct aws *a, const char *bucket, const char *key, unsigned seconds);
 
 #endif

@@ -44,6 +44,13 @@ static const char help[] =
     "  --board FILE          board.yaml: the channels that firmware may be fetched from\n"
     "  --ca FILE             certificates (PEM) that servers are verified against, instead of the system's\n"
     "  --ota KEY=NUMBER      a setting of the channel door: interval, auto, http, timeout, deadline\n"
+    "  --mqtt URL            take jobs from this broker: mqtt://HOST:PORT, or mqtts://HOST:PORT with TLS\n"
+    "  --mqtt-user NAME:PASSWORD\n"
+    "                        there (or from the environment: OTTER_MQTT_USER)\n"
+    "  --mqtt-cert FILE      the client's certificate (PEM) for TLS, and\n"
+    "  --mqtt-key FILE       its key\n"
+    "  --topic TEMPLATE      of the update topic; {id} stands for the device's id [" OTTER_JOB_TEMPLATE
+    "]\n"
     "  --host NAME           a further host name to answer to, up to three\n"
     "  --power-cut N[:TEAR[:ARG]]\n"
     "                        power goes at the N-th flash write or erase of the first life, which is left undone\n"
@@ -126,6 +133,11 @@ enum {
     OPT_BOARD,
     OPT_CA,
     OPT_OTA,
+    OPT_MQTT,
+    OPT_MQTT_USER,
+    OPT_MQTT_CERT,
+    OPT_MQTT_KEY,
+    OPT_TOPIC,
     OPT_HELP
 };
 
@@ -148,6 +160,11 @@ static const struct option long_options[] = {{"flash", 1, 0, OPT_FLASH},
                                              {"board", 1, 0, OPT_BOARD},
                                              {"ca", 1, 0, OPT_CA},
                                              {"ota", 1, 0, OPT_OTA},
+                                             {"mqtt", 1, 0, OPT_MQTT},
+                                             {"mqtt-user", 1, 0, OPT_MQTT_USER},
+                                             {"mqtt-cert", 1, 0, OPT_MQTT_CERT},
+                                             {"mqtt-key", 1, 0, OPT_MQTT_KEY},
+                                             {"topic", 1, 0, OPT_TOPIC},
                                              {"help", 0, 0, OPT_HELP},
                                              {0, 0, 0, 0}};
 
@@ -208,6 +225,11 @@ static int take_option(struct device_options *o, int option, const char *value)
     case OPT_SCENARIO: o->scenario_path = value; return 0;
     case OPT_BOARD: o->board = value; return 0;
     case OPT_CA: o->ca = value; return 0;
+    case OPT_MQTT: o->mqtt.url = value; return 0;
+    case OPT_MQTT_USER: o->mqtt.user = value; return 0;
+    case OPT_MQTT_CERT: o->mqtt.cert = value; return 0;
+    case OPT_MQTT_KEY: o->mqtt.key = value; return 0;
+    case OPT_TOPIC: o->topic = value; return 0;
     case OPT_OTA:
         return take_number(o, value) ? 0 : tool_usage_error("device run", "--ota: \"%s\" is no KEY=NUMBER", value);
     case OPT_KEY:
@@ -230,6 +252,7 @@ static int read_environment(struct device_options *o)
 {
     const char *user = getenv("OTTER_USER"), *token = getenv("OTTER_TOKEN");
     int status = user ? take_option(o, OPT_USER, user) : 0;
+    o->mqtt.user = getenv("OTTER_MQTT_USER");
     return status || !token ? status : take_option(o, OPT_TOKEN, token);
 }
 
@@ -243,7 +266,8 @@ static int read_options(struct device_options *o, int argc, char **argv)
     if (status) return status;
     if (optind < argc) return tool_usage_error("device run", "what is \"%s\"?", argv[optind]);
     if (!o->flash_path) return tool_usage_error("device run", "--flash FILE is missing");
-    return o->scenario_path && !read_scenario(o) ? 2 : 0;
+    status = device_job_check(o);
+    return status ? status : o->scenario_path && !read_scenario(o) ? 2 : 0;
 }
 
 /* ---- network ---- */

@@ -6,9 +6,11 @@
 #include <stdint.h>
 
 #include "doors/channel.h"
+#include "doors/job.h"
 #include "format/chip.h"
 #include "otter/config.h"
 #include "ports/posix/lock.h"
+#include "ports/posix/mqtt_mosquitto.h"
 #include "ports/posix/net_curl.h"
 #include "ports/sim/files.h"
 #include "ports/sim/nor.h"
@@ -23,6 +25,8 @@ enum { DEVICE_NUMBERS = 8 };
 
 struct device_options {
     const char *board, *ca;
+    struct mqtt_config mqtt; /* url NULL: none */
+    const char *topic;       /* of jobs; NULL: the usual one */
     struct device_number numbers[DEVICE_NUMBERS];
     unsigned number_count;
     const char *flash_path, *image_path, *table, *http, *scenario_path, *user, *token, *id;
@@ -86,6 +90,24 @@ struct otter_channel *device_channel_open(struct device_channel *c, const struct
                                           struct otter_update *u);
 /* From here on the lock counts. */
 bool device_channel_start(struct device_channel *c);
+
+/* The job door and what it needs. */
+struct device_job {
+    struct otter_job job;
+    struct net_curl net;
+    struct mqtt_mosquitto mqtt;
+    struct posix_worker worker;
+    const bool *dead;
+    bool wanted;
+};
+
+/* 0, or an exit status (said on stderr). */
+int device_job_check(const struct device_options *o);
+/* After the channel door. dead: power is gone, and no step does anything any more. False: memory is out, or files
+ * cannot be read (said). */
+bool device_job_open(struct device_job *j, const struct device_options *o, struct otter_update *u,
+                     const struct device_channel *c, const bool *dead);
+bool device_job_start(struct device_job *j);
 
 /* From boot loader to restart, in a process of its own. Returns an enum device_end. */
 int device_live(struct device_power *p);

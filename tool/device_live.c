@@ -32,6 +32,7 @@ struct life {
     struct otter_update update;
     struct otter_console console;
     struct device_channel channel;
+    struct device_job job;
     struct otter_push push;
     bool restart_due;
     uint32_t restart_at; /* ms */
@@ -184,7 +185,9 @@ static int run_firmware(struct life *l)
     /* A switch that a cut had undone was made again. */
     if (l->device.switched) return DEVICE_RESTARTED;
     open_door(l);
+    bool jobs = device_job_open(&l->job, l->power->options, &l->update, &l->channel, &l->nor.dead);
     if (l->nor.dead) return DEVICE_LOST_POWER;
+    if (!jobs) return DEVICE_PANICKED;
     if (listen(l->power->listen_fd, BACKLOG)) return DEVICE_PANICKED;
     if (l->behaviour.behaviour != SIM_NO_NETWORK) otter_health_network(&l->device);
     const struct otter_lock *lock = &l->channel.lock.port;
@@ -192,7 +195,7 @@ static int run_firmware(struct life *l)
     if (!http) return DEVICE_PANICKED;
     /* Held but for where the server waits; the other threads end with the process. */
     lock->take(lock->ctx);
-    if (!device_channel_start(&l->channel)) return DEVICE_PANICKED;
+    if (!device_channel_start(&l->channel) || !device_job_start(&l->job)) return DEVICE_PANICKED;
     printf("I (%u) otter: listening on %s\n", real_ms(NULL), l->power->url);
     fflush(stdout);
     return serve(l, http);

@@ -54,6 +54,12 @@ static int run_publish(int argc, char **argv)
     return run_sibling("otter-publish", argv);
 }
 
+static int run_job(int argc, char **argv)
+{
+    (void)argc;
+    return run_sibling("otter-job", argv);
+}
+
 static int run_version(int argc, char **argv)
 {
     (void)argc;
@@ -75,6 +81,7 @@ int main(int argc, char **argv)
         {"device", run_device, "the virtual ESP32"},
         {"push", run_push, "upload firmware to a device and wait until it runs"},
         {"publish", run_publish, "releases into channels, from which devices fetch them"},
+        {"job", run_job, "updates told to devices by MQTT, and followed"},
         {"presign", tool_presign, "a URL with which one object of an S3 bucket can be fetched"},
         {"version", run_version, "this tool's version"},
         {NULL, NULL, NULL},

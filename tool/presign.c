@@ -81,20 +81,11 @@ static void print(const struct request *r, const struct sigv4 *s, const char *ur
 
 static int presign(const struct request *r, const struct aws *a)
 {
-    struct s3_address at;
-    char *url = NULL;
-    int status = s3_address(&at, a, r->bucket, r->key);
-    if (status) return status;
+    char *url;
     struct sigv4 s = s3_signer(a);
-    struct sigv4_request get = {"GET", at.host, at.path};
-    char *query = sigv4_query(&s, &get, (unsigned)r->seconds);
-    if (query && asprintf(&url, "%s%s?%s", at.origin, at.path, query) >= 0)
-        print(r, &s, url);
-    else
-        status = tool_fail(OTTER_CRYPTO, "the crypto library failed, or memory is short");
-    free(query);
+    int status = s3_presign(&url, a, r->bucket, r->key, (unsigned)r->seconds);
+    if (!status) print(r, &s, url);
     free(url);
-    s3_address_free(&at);
     return status;
 }
 

@@ -144,3 +144,21 @@ struct sigv4 s3_signer(const struct aws *a)
                           .region = is_global(a) ? "us-east-1" : a->region,
                           .now = time(NULL)};
 }
+
+int s3_presign(char **url, const struct aws *a, const char *bucket, const char *key, unsigned seconds)
+{
+    struct s3_address at;
+    *url = NULL;
+    int status = s3_address(&at, a, bucket, key);
+    if (status) return status;
+    struct sigv4 s = s3_signer(a);
+    struct sigv4_request get = {"GET", at.host, at.path};
+    char *query = sigv4_query(&s, &get, seconds);
+    if (!query || asprintf(url, "%s%s?%s", at.origin, at.path, query) < 0) {
+        *url = NULL;
+        status = tool_fail(OTTER_CRYPTO, "the crypto library failed, or memory is short");
+    }
+    free(query);
+    s3_address_free(&at);
+    return status;
+}

@@ -144,6 +144,7 @@
     X(TOO_FAR, -126, "version_too_far", 409, 4,                                                                        \
       "This release needs a newer version to be updated from; install one in between first.")                          \
     X(BOARD, -127, "bad_board", 400, 3, "This is no board configuration.")                                             \
+    X(JOB, -86, "bad_job", 400, 3, "This is no update job.")                                                           \
     X(NOT_JSON, -128, "not_json", 415, 2, "Not JSON body")                                                             \
     X(TOO_LARGE, -18, "body_too_large", 413, 2, "The body is larger than anything that belongs here.")                 \
     X(SETTINGS, -98, "settings_failed", 500, 5, "The settings could not be written; look at the NVS partition.")       \
@@ -151,24 +152,25 @@
       "What the channel says of its firmware cannot be read; publish it anew.")
 
 /* and these only tools, and devices with a settings store of ours. */
-#define OTTER_TOOL_ERRORS(X)                                                                                    \
-    X(NOT_NEWER, -49, "not_newer", 409, 4,                                                                      \
-      "The version is not newer than the one that is there; ask for it by name if it is wanted.")               \
-    X(ELF, -37, "bad_elf", 523, 3, "This is not an ELF file that an app image can be made from.")               \
-    X(CONNECT, -77, "connection_failed", 502, 6, "The device could not be reached.")                            \
-    X(ROLLED_BACK, -78, "rolled_back", 500, 5, "The device went back to its previous firmware.")                \
-    X(NO_CONFIRM, -79, "not_confirmed", 500, 5, "The new firmware did not confirm in time.")                    \
-    X(NVS_NOT_FOUND, -90, "nvs_not_found", 500, 4, "There is no setting of this name.")                         \
-    X(NVS_TYPE, -91, "nvs_wrong_type", 500, 4, "The setting is there, but of another type than was asked for.") \
-    X(NVS_FULL, -92, "nvs_full", 500, 4,                                                                        \
-      "The settings partition has no room left for this value; erase settings that are not needed any more.")   \
-    X(NVS_NAME, -93, "nvs_bad_name", 500, 3, "A key or namespace name must have 1 to 15 characters.")           \
-    X(NVS_TOO_LONG, -94, "nvs_too_long", 500, 4,                                                                \
-      "The value is too long: a string takes 3,999 bytes, a blob what all pages but one hold.")                 \
-    X(NVS_VERSION, -95, "nvs_newer_version", 500, 3,                                                            \
-      "The settings partition was written by a newer version of the format; use newer firmware or tools.")      \
-    X(NVS_CORRUPT, -96, "nvs_corrupt", 500, 5, "The stored value is damaged; set or erase it.")                 \
-    X(NVS_PAGES, -97, "nvs_no_free_page", 500, 5,                                                               \
+#define OTTER_TOOL_ERRORS(X)                                                                                     \
+    X(NOT_NEWER, -49, "not_newer", 409, 4,                                                                       \
+      "The version is not newer than the one that is there; ask for it by name if it is wanted.")                \
+    X(ELF, -37, "bad_elf", 523, 3, "This is not an ELF file that an app image can be made from.")                \
+    X(CONNECT, -77, "connection_failed", 502, 6, "The device could not be reached.")                             \
+    X(BROKER, -87, "broker_unreachable", 502, 6, "The MQTT broker could not be reached, or does not let us in.") \
+    X(ROLLED_BACK, -78, "rolled_back", 500, 5, "The device went back to its previous firmware.")                 \
+    X(NO_CONFIRM, -79, "not_confirmed", 500, 5, "The new firmware did not confirm in time.")                     \
+    X(NVS_NOT_FOUND, -90, "nvs_not_found", 500, 4, "There is no setting of this name.")                          \
+    X(NVS_TYPE, -91, "nvs_wrong_type", 500, 4, "The setting is there, but of another type than was asked for.")  \
+    X(NVS_FULL, -92, "nvs_full", 500, 4,                                                                         \
+      "The settings partition has no room left for this value; erase settings that are not needed any more.")    \
+    X(NVS_NAME, -93, "nvs_bad_name", 500, 3, "A key or namespace name must have 1 to 15 characters.")            \
+    X(NVS_TOO_LONG, -94, "nvs_too_long", 500, 4,                                                                 \
+      "The value is too long: a string takes 3,999 bytes, a blob what all pages but one hold.")                  \
+    X(NVS_VERSION, -95, "nvs_newer_version", 500, 3,                                                             \
+      "The settings partition was written by a newer version of the format; use newer firmware or tools.")       \
+    X(NVS_CORRUPT, -96, "nvs_corrupt", 500, 5, "The stored value is damaged; set or erase it.")                  \
+    X(NVS_PAGES, -97, "nvs_no_free_page", 500, 5,                                                                \
       "The settings partition is smaller than 3 pages or has no free page, so it can only be read.")
 
 #define OTTER_ERRORS(X)    \

@@ -1,12 +1,14 @@
 // Documents are kept true: SPEC's hex dumps are vectors, README's blocks run, links lead somewhere.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { start_s3 } from './s3.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const read = (path) => readFileSync(join(root, path), 'utf8');
@@ -45,25 +47,43 @@ function freePort() {
     });
 }
 
-test("README's blocks run", async () => {
-    const T = mkdtempSync(join(tmpdir(), 'otter-readme-'));
+// The page's blocks as one script, its ports replaced by free ones; what it prints.
+async function runBlocks(page, ports, env = {}) {
+    const T = mkdtempSync(join(tmpdir(), 'otter-docs-'));
     try {
-        const blocks = [...read('README.md').matchAll(/^```sh run\n([\s\S]*?)^```/gm)].map((m) => m[1]);
+        const blocks = [...read(page).matchAll(/^```sh run\n([\s\S]*?)^```/gm)].map((m) => m[1]);
         assert.ok(blocks.length >= 3);
-        const script = `set -eum; trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n${blocks.join('\n')}`.replaceAll('8033', await freePort());
-        const out = execFileSync('bash', ['-c', script], { cwd: root, env: { ...process.env, T }, encoding: 'utf8' });
-        assert.match(out, /1\.0\.0 \(ota_0\) -> 1\.1\.0 \(ota_1\): confirmed/);
-        assert.match(out, /1\.0\.0 \(ota_0\) -> 1\.1\.0 \(ota_\d+\): confirmed[^]*division +settled.*[^]*\|=+#+\|/);
-        assert.match(out, /boots: +app0 at 0x10000, version 1\.0\.0/);
-        assert.match(out, /"name":"log\.txt"/);
-        assert.match(out, /listening on http/);
+        let script = `set -eum; trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n${blocks.join('\n')}`;
+        for (const port of ports) script = script.replaceAll(port, await freePort());
+        return (await promisify(execFile)('bash', ['-c', script], { cwd: root, env: { ...process.env, ...env, T } })).stdout;
     } finally {
         rmSync(T, { recursive: true, force: true });
+    }
+}
+
+test("README's blocks run", async () => {
+    const out = await runBlocks('README.md', ['8033']);
+    assert.match(out, /1\.0\.0 \(ota_0\) -> 1\.1\.0 \(ota_1\): confirmed/);
+    assert.match(out, /1\.0\.0 \(ota_0\) -> 1\.1\.0 \(ota_\d+\): confirmed[^]*division +settled.*[^]*\|=+#+\|/);
+    assert.match(out, /boots: +app0 at 0x10000, version 1\.0\.0/);
+    assert.match(out, /"name":"log\.txt"/);
+    assert.match(out, /listening on http/);
+});
+
+test("CLOUD's blocks run", async () => {
+    const s3 = await start_s3();
+    try {
+        const out = await runBlocks('docs/CLOUD.md', ['1884'], s3.env);
+        assert.match(out, /published 1\.1\.0/);
+        assert.match(out, /"state":"confirmed".*"running":"1\.1\.0","job_id":"by hand"/);
+        assert.match(out, /1 of 1 devices run 1\.0\.0/);
+    } finally {
+        await s3.stop();
     }
 });
 
 test('links lead somewhere', () => {
-    for (const page of ['README.md', 'docs/DESIGN.md', 'docs/SPEC.md', 'docs/SECURITY.md'])
+    for (const page of ['README.md', 'docs/DESIGN.md', 'docs/SPEC.md', 'docs/SECURITY.md', 'docs/CLOUD.md'])
         for (const [, target] of read(page).matchAll(/\]\((?!http)([^)#]+)/g))
             assert.ok(existsSync(join(root, dirname(page), target)), `${page}: ${target}`);
 });

@@ -1,0 +1,64 @@
+/* otter job send: an image behind a presigned URL, told to devices over MQTT, and followed until they run it. */
+#ifndef OTTER_TOOL_JOB_H
+#define OTTER_TOOL_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "doors/job_message.h"
+#include "ports/posix/mqtt_mosquitto.h"
+#include "tool/json.h"
+#include "tool/store.h"
+
+enum { JOB_DEVICES = 1024 };
+
+/* What is to be fetched. */
+struct job_source {
+    struct store store; /* holds bucket and credentials */
+    char *key;          /* of the object */
+    char version[OTTER_JOB_VERSION + 1];
+    uint32_t size;
+    char sha256[65];
+};
+
+struct job_device {
+    const char *id;
+    char topic[OTTER_JOB_TOPICS][OTTER_MQTT_TOPIC + 1];
+    char state[16], running[40], error[40], words[300]; /* printable; empty: not known */
+    unsigned sent, urls;                                /* how often the job, and fresh URLs, were sent */
+    int percent;
+    bool heard, over; /* it has said something of this job; that was its last word */
+};
+
+struct job {
+    /* as asked for */
+    const char *what, *bucket, *template, *job_id;
+    struct aws_wish wish;
+    struct mqtt_config mqtt;
+    uint64_t expires, timeout; /* seconds */
+    bool create_bucket, all, json, quiet;
+    /* what became of it */
+    char id[OTTER_JOB_ID + 1];
+    struct job_source source;
+    struct mqtt_mosquitto broker;
+    struct job_device *device;
+    unsigned count;
+    bool reconnected;
+};
+
+/* These return 0, or an exit status (said on stderr). */
+
+/* Uploads the image, or reads the object; both are judged as devices would. */
+int job_source_open(struct job *j);
+void job_source_close(struct job *j);
+/* A fresh URL; to be freed. */
+int job_source_url(struct job *j, char **url);
+
+int job_add_device(struct job *j, const char *id);
+int job_connect(struct job *j);
+/* All devices that have told the broker their state. */
+int job_find_all(struct job *j);
+/* Sends, follows and answers until all devices are through or time is up. */
+int job_follow(struct job *j);
+
+#endif

@@ -1,0 +1,252 @@
+/* Over the broker: who is to get the job, what devices say of it, and fresh URLs for those that ask. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tool/job.h"
+#include "tool/tool.h"
+
+enum { CONNECT_MS = 15000, FIND_MS = 2000, TURN_MS = 250, SENT_MOST = 4, URLS_MOST = 64, END_MS = 3000, STEP = 10 };
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* ---- the broker ---- */
+
+static void say(void *ctx, char level, const char *text)
+{
+    const struct job *j = ctx;
+    if (level != 'I' && !j->json) fprintf(stderr, "otter: mqtt: %s\n", text);
+}
+
+int job_connect(struct job *j)
+{
+    char id[40];
+    uint64_t end = now_ms() + CONNECT_MS;
+    struct otter_mqtt_message m;
+    const struct otter_mqtt *mqtt = &j->broker.port;
+    j->mqtt.say = say;
+    j->mqtt.ctx = j;
+    j->mqtt.passing = true;
+    snprintf(id, sizeof id, "otter-job-%ld-%lx", (long)getpid(), (unsigned long)time(NULL));
+    if (!mqtt_mosquitto_init(&j->broker, &j->mqtt) || !mqtt->start(mqtt->ctx, id, NULL, NULL))
+        return tool_fail(OTTER_ARG, "--mqtt %s: the certificates cannot be read, or memory is out", j->mqtt.url);
+    while (!mqtt->connection(mqtt->ctx) && now_ms() < end)
+        if (mqtt->next(mqtt->ctx, TURN_MS, &m)) free(m.topic);
+    return mqtt->connection(mqtt->ctx) ? 0
+                                       : tool_fail(OTTER_BROKER, "%s: %s (%s)", j->mqtt.url,
+                                                   otter_err_text(OTTER_BROKER), otter_err_name(OTTER_BROKER));
+}
+
+/* ---- devices ---- */
+
+int job_add_device(struct job *j, const char *id)
+{
+    if (j->count == JOB_DEVICES) return tool_usage_error("job send", "that are more than %d devices", JOB_DEVICES);
+    for (unsigned i = 0; i < j->count; i++)
+        if (strcmp(j->device[i].id, id) == 0) return 0;
+    struct job_device *more = realloc(j->device, (j->count + 1) * sizeof *more);
+    if (!more) return tool_fail(OTTER_ARG, "out of memory");
+    j->device = more;
+    struct job_device *d = memset(&more[j->count], 0, sizeof *more);
+    for (int i = 0; i < OTTER_JOB_TOPICS; i++)
+        if (!otter_job_topic(j->template, id, (enum otter_job_topic)i, d->topic[i]))
+            return tool_usage_error("job send", "\"%s\" and the topic \"%s\" do not go together", id, j->template);
+    d->id = strdup(id);
+    d->percent = -STEP;
+    j->count += d->id != NULL;
+    return d->id ? 0 : tool_fail(OTTER_ARG, "out of memory");
+}
+
+/* "otter/{id}/status" for all of them: "otter/+/status". */
+static bool filter_for_all(const struct job *j, char out[OTTER_MQTT_TOPIC + 1])
+{
+    static const char any[] = "ANY-DEVICE";
+    if (!otter_job_topic(j->template, any, OTTER_JOB_STATUS, out)) return false;
+    char *at = strstr(out, any);
+    *at = '+';
+    memmove(at + 1, at + sizeof any - 1, strlen(at + sizeof any - 1) + 1);
+    return (at == out || at[-1] == '/') && (!at[1] || at[1] == '/');
+}
+
+int job_find_all(struct job *j)
+{
+    char filter[OTTER_MQTT_TOPIC + 1];
+    const struct otter_mqtt *mqtt = &j->broker.port;
+    struct otter_mqtt_message m;
+    int status = 0;
+    if (!filter_for_all(j, filter))
+        return tool_usage_error("job send", "--all needs a topic in which {id} is a level of its own");
+    mqtt->subscribe(mqtt->ctx, filter);
+    for (uint64_t end = now_ms() + FIND_MS; !status && now_ms() < end;) {
+        if (!mqtt->next(mqtt->ctx, TURN_MS, &m)) continue;
+        cJSON *json = cJSON_ParseWithLength(m.text, m.size);
+        const char *id = tool_json_text(json, "device");
+        if (id) status = job_add_device(j, id);
+        cJSON_Delete(json);
+        free(m.topic);
+    }
+    return status || j->count ? status : tool_fail(OTTER_NOT_FOUND, "the broker knows of no device at %s", filter);
+}
+
+/* ---- sending ---- */
+
+static int send_job(struct job *j, struct job_device *d)
+{
+    const struct otter_mqtt *mqtt = &j->broker.port;
+    const struct job_source *s = &j->source;
+    char *url;
+    int status = job_source_url(j, &url);
+    if (status) return status;
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "update_url", url);
+    cJSON_AddStringToObject(o, "job_id", j->id);
+    if (*s->version) cJSON_AddStringToObject(o, "version", s->version);
+    cJSON_AddNumberToObject(o, "size", s->size);
+    cJSON_AddStringToObject(o, "sha256", s->sha256);
+    char *text = cJSON_PrintUnformatted(o);
+    cJSON_Delete(o);
+    free(url);
+    if (!text || !mqtt->publish(mqtt->ctx, d->topic[OTTER_JOB_UPDATE], text, false))
+        status = tool_fail(OTTER_BROKER, "%s: the job could not be sent", d->id);
+    free(text);
+    return status;
+}
+
+/* ---- what devices say ---- */
+
+/* Devices may say anything; a terminal shall not obey it. */
+static void take_text(const cJSON *json, const char *name, char *out, size_t size)
+{
+    const char *text = tool_json_text(json, name);
+    snprintf(out, size, "%s", text ? text : "");
+    for (char *p = out; *p; p++)
+        if (*p < ' ' || *p > '~') *p = '?';
+}
+
+static void print_state(const struct job *j, struct job_device *d, int percent)
+{
+    if (j->json || j->quiet) return;
+    if (percent >= 0)
+        fprintf(stderr, "%s: %s %d %%\n", d->id, d->state, percent);
+    else
+        fprintf(stderr, "%s: %s%s%s%s%s\n", d->id, d->state, *d->error ? ": " : "", d->error, *d->words ? ": " : "",
+                d->words);
+}
+
+static void take_state(const struct job *j, struct job_device *d, const cJSON *json)
+{
+    char state[sizeof d->state];
+    int percent = (int)tool_json_number(json, "percent", 100);
+    take_text(json, "state", state, sizeof state);
+    bool news = strcmp(state, d->state) != 0;
+    bool step = percent >= 0 && percent / STEP != d->percent / STEP;
+    memcpy(d->state, state, sizeof state);
+    take_text(json, "running", d->running, sizeof d->running);
+    take_text(json, "error", d->error, sizeof d->error);
+    take_text(json, tool_json_text(json, "reason") ? "reason" : "message", d->words, sizeof d->words);
+    if (percent >= 0) d->percent = percent;
+    if (news || step) print_state(j, d, percent);
+    d->over = strcmp(state, "confirmed") == 0 || strcmp(state, "rolled_back") == 0 || strcmp(state, "failed") == 0;
+}
+
+/* What it says of something else shows that it is there. If it has said nothing of this job, that was lost: a device
+ * that loses power before it has written a job down. */
+static int take_other(struct job *j, struct job_device *d, const cJSON *json)
+{
+    const char *state = tool_json_text(json, "state");
+    bool offline = state && strcmp(state, "offline") == 0;
+    if (offline && !d->heard && !*d->state) {
+        snprintf(d->state, sizeof d->state, "offline");
+        print_state(j, d, -1);
+    }
+    bool idle = state && (strcmp(state, "online") == 0 || strcmp(state, "confirmed") == 0);
+    if (d->heard || offline || !idle || d->sent >= SENT_MOST) return 0;
+    d->sent++;
+    return send_job(j, d);
+}
+
+static bool is_ours(const struct job *j, const cJSON *json)
+{
+    const char *id = tool_json_text(json, "job_id");
+    return id && strcmp(id, j->id) == 0;
+}
+
+static int take_request(struct job *j, struct job_device *d, const cJSON *json)
+{
+    if (!is_ours(j, json) || d->over || d->urls >= URLS_MOST) return 0;
+    d->urls++;
+    if (!j->json && !j->quiet) fprintf(stderr, "%s: gets a fresh URL\n", d->id);
+    return send_job(j, d);
+}
+
+static int take_message(struct job *j, const struct otter_mqtt_message *m)
+{
+    int status = 0;
+    cJSON *json = cJSON_ParseWithLength(m->text, m->size);
+    for (unsigned i = 0; i < j->count && json; i++) {
+        struct job_device *d = &j->device[i];
+        if (strcmp(m->topic, d->topic[OTTER_JOB_REQUEST]) == 0) status = take_request(j, d, json);
+        if (strcmp(m->topic, d->topic[OTTER_JOB_STATUS]) != 0 || d->over) continue;
+        /* What is kept under the same id may be from an earlier try. */
+        if (m->retained && is_ours(j, json) && !d->heard && !j->reconnected) continue;
+        if (is_ours(j, json)) {
+            d->heard = true;
+            take_state(j, d, json);
+        } else {
+            status = take_other(j, d, json);
+        }
+    }
+    cJSON_Delete(json);
+    return status;
+}
+
+static void subscribe(const struct job *j)
+{
+    const struct otter_mqtt *mqtt = &j->broker.port;
+    for (unsigned i = 0; i < j->count; i++) {
+        mqtt->subscribe(mqtt->ctx, j->device[i].topic[OTTER_JOB_STATUS]);
+        mqtt->subscribe(mqtt->ctx, j->device[i].topic[OTTER_JOB_REQUEST]);
+    }
+}
+
+static bool all_over(const struct job *j)
+{
+    for (unsigned i = 0; i < j->count; i++)
+        if (!j->device[i].over) return false;
+    return true;
+}
+
+int job_follow(struct job *j)
+{
+    const struct otter_mqtt *mqtt = &j->broker.port;
+    unsigned connection = mqtt->connection(mqtt->ctx);
+    uint64_t end = now_ms() + j->timeout * 1000;
+    struct otter_mqtt_message m;
+    int status = 0;
+    subscribe(j);
+    for (unsigned i = 0; i < j->count && !status; i++) {
+        j->device[i].sent = 1;
+        status = send_job(j, &j->device[i]);
+    }
+    while (!status && !all_over(j) && now_ms() < end) {
+        unsigned now = mqtt->connection(mqtt->ctx);
+        if (now && now != connection) {
+            subscribe(j);
+            j->reconnected = true;
+            connection = now;
+        }
+        if (!mqtt->next(mqtt->ctx, TURN_MS, &m)) continue;
+        status = take_message(j, &m);
+        free(m.topic);
+    }
+    mqtt_mosquitto_stop(&j->broker, END_MS);
+    return status;
+}
