@@ -4,8 +4,12 @@ get_filename_component(OTTER_ROOT ${CMAKE_CURRENT_LIST_DIR}/../.. ABSOLUTE)
 set(port ${OTTER_ROOT}/ports/esp_idf)
 include(${OTTER_ROOT}/sources.cmake)
 
-# ESP-IDF has cJSON in its tree up to v5.5; later it comes by the component manager.
+# ESP-IDF has cJSON and esp-mqtt in its tree up to v5.5; later they come by the component manager.
 set(json)
+set(mqtt)
+if(EXISTS $ENV{IDF_PATH}/components/mqtt/CMakeLists.txt)
+  set(mqtt mqtt)
+endif()
 if(EXISTS $ENV{IDF_PATH}/components/json/CMakeLists.txt)
   set(json json)
 endif()
@@ -18,8 +22,16 @@ else()
   list(APPEND sources ${port}/part_push_none.c)
   list(REMOVE_ITEM sources ${OTTER_ROOT}/doors/push_json.c)
 endif()
+if(CONFIG_OTTER_CHANNEL OR CONFIG_OTTER_JOB)
+  list(APPEND sources ${port}/net.c)
+endif()
+if(CONFIG_OTTER_JOB)
+  list(APPEND sources ${port}/part_job.c ${port}/mqtt.c)
+else()
+  list(APPEND sources ${port}/part_job_none.c)
+endif()
 if(CONFIG_OTTER_CHANNEL)
-  list(APPEND sources ${port}/part_channel.c ${port}/net.c)
+  list(APPEND sources ${port}/part_channel.c)
 else()
   list(APPEND sources ${port}/part_channel_none.c)
 endif()
@@ -47,8 +59,8 @@ idf_component_register(
   SRCS ${sources}
   INCLUDE_DIRS ${OTTER_ROOT} ${OTTER_ROOT}/include ${port}/include
   PRIV_REQUIRES bootloader_support efuse esp_app_format esp_event esp_http_client esp_http_server esp_netif esp_partition esp_system
-                esp_timer esp-tls fatfs hal ${json} mbedtls nvs_flash spi_flash spiffs)
-idf_component_optional_requires(PRIVATE esp_wifi espressif__cjson cjson)
+                esp_timer esp-tls fatfs hal ${json} mbedtls ${mqtt} nvs_flash spi_flash spiffs)
+idf_component_optional_requires(PRIVATE esp_wifi espressif__cjson cjson espressif__mqtt)
 
 string(REPLACE "esp32" "otter_chip_esp32" chip ${IDF_TARGET})
 target_compile_definitions(${COMPONENT_LIB} PUBLIC OTTER_CONFIG_FILE="otter_config_idf.h" PRIVATE OTTER_ESP_CHIP=${chip})

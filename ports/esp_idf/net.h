@@ -4,7 +4,8 @@
 
 #include "doors/net.h"
 
-/* ca_pem: trusted instead of ESP-IDF's certificate bundle; NULL. It must stay. One request at a time, for one task. */
+/* ca_pem: trusted instead of ESP-IDF's certificate bundle; NULL. It must stay. A client of its own for each call,
+ * with one request at a time, for one task; NULL: out of memory. */
 const struct otter_net *otter_esp_net(const char *ca_pem);
 
 #endif

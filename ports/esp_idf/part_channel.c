@@ -11,20 +11,6 @@ enum { PRIORITY = 4 };
 
 static struct otter_channel channel;
 
-static void take(void *ctx)
-{
-    (void)ctx;
-    otter_esp_lock();
-}
-
-static void give(void *ctx)
-{
-    (void)ctx;
-    otter_esp_unlock();
-}
-
-static const struct otter_lock lock = {NULL, take, give};
-
 static void run(void *arg)
 {
     (void)arg;
@@ -47,7 +33,8 @@ static esp_err_t take_channels(const struct otter_start_config *c)
 
 esp_err_t otter_esp_part_channel(struct otter_update *u, const struct otter_start_config *c, struct otter_channel **out)
 {
-    const struct otter_channel_config config = {.net = otter_esp_net(c->ca_pem), .lock = &lock};
+    const struct otter_channel_config config = {.net = otter_esp_net(c->ca_pem), .lock = &otter_esp_part_lock};
+    if (!config.net) return ESP_ERR_NO_MEM;
     otter_channel_init(&channel, u, &config);
     esp_err_t e = take_channels(c);
     if (e) return e;

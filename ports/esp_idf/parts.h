@@ -2,6 +2,7 @@
 #ifndef OTTER_PORTS_ESP_IDF_PARTS_H
 #define OTTER_PORTS_ESP_IDF_PARTS_H
 
+#include "doors/lock.h"
 #include "doors/update.h"
 #include "ports/esp_idf/include/otter_esp.h"
 
@@ -14,6 +15,10 @@ esp_err_t otter_esp_part_network(void);
 struct otter_channel;
 esp_err_t otter_esp_part_channel(struct otter_update *u, const struct otter_start_config *config,
                                  struct otter_channel **out);
+/* Starts the job door and its task, if there is a broker. */
+esp_err_t otter_esp_part_job(struct otter_update *u, const struct otter_start_config *config);
+/* otter_esp_lock() for doors. */
+extern const struct otter_lock otter_esp_part_lock;
 /* Opens the push door, through which the channels are chosen, too. */
 esp_err_t otter_esp_part_push(struct otter_update *u, const struct otter_start_config *config,
                               struct otter_channel *channel);

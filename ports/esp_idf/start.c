@@ -39,6 +39,20 @@ void otter_esp_lock(void) { xSemaphoreTakeRecursive(otter.lock, portMAX_DELAY); 
 
 void otter_esp_unlock(void) { xSemaphoreGiveRecursive(otter.lock); }
 
+static void take(void *ctx)
+{
+    (void)ctx;
+    otter_esp_lock();
+}
+
+static void give(void *ctx)
+{
+    (void)ctx;
+    otter_esp_unlock();
+}
+
+const struct otter_lock otter_esp_part_lock = {NULL, take, give};
+
 struct otter_device *otter_esp_device(void) { return otter.open ? &otter.device : NULL; }
 
 void otter_esp_app_works(bool works)
@@ -137,6 +151,7 @@ static void run(void *arg)
     if (!otter.started) otter.started = otter_esp_part_network();
     struct otter_channel *channel = NULL;
     if (!otter.started) otter.started = otter_esp_part_channel(&otter.update, &otter.config, &channel);
+    if (!otter.started) otter.started = otter_esp_part_job(&otter.update, &otter.config);
     if (!otter.started) otter.started = otter_esp_part_push(&otter.update, &otter.config, channel);
     bool open = otter.open;
     xTaskNotifyGive(otter.starter);

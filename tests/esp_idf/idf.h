@@ -14,6 +14,7 @@
 #define CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE 1
 #define CONFIG_OTTER_PUSH 1
 #define CONFIG_OTTER_CHANNEL 1
+#define CONFIG_OTTER_JOB 1
 #define CONFIG_OTTER_ELASTIC 1
 #define CONFIG_OTTER_FORMS 1
 #define CONFIG_OTTER_DATA_IMAGE 1
@@ -68,7 +69,7 @@ typedef struct {
     int held;
 } StaticSemaphore_t;
 enum { portMAX_DELAY = 0x7FFFFFFF, pdTRUE = 1, pdPASS = 1 };
-#define pdMS_TO_TICKS(ms) (ms)
+#define pdMS_TO_TICKS(ms) ((unsigned)(ms))
 int xSemaphoreTakeRecursive(SemaphoreHandle_t s, int ticks);
 int xSemaphoreGiveRecursive(SemaphoreHandle_t s);
 SemaphoreHandle_t xSemaphoreCreateRecursiveMutexStatic(StaticSemaphore_t *memory);
@@ -76,6 +77,10 @@ TaskHandle_t xTaskGetCurrentTaskHandle(void);
 int xTaskCreate(void (*task)(void *), const char *name, int stack, void *arg, int priority, TaskHandle_t *out);
 int ulTaskNotifyTake(int clear, int ticks);
 void xTaskNotifyGive(TaskHandle_t task);
+typedef void *QueueHandle_t;
+QueueHandle_t xQueueCreate(unsigned n, size_t size);
+int xQueueSend(QueueHandle_t q, const void *item, int ticks);
+int xQueueReceive(QueueHandle_t q, void *item, unsigned ticks);
 void vTaskDelay(unsigned ticks);
 void vTaskDelete(TaskHandle_t task);
 
@@ -214,6 +219,7 @@ typedef struct esp_http_client *esp_http_client_handle_t;
 typedef enum { HTTP_EVENT_ERROR, HTTP_EVENT_ON_HEADER = 3, HTTP_EVENT_DISCONNECTED = 6 } esp_http_client_event_id_t;
 typedef struct {
     esp_http_client_event_id_t event_id;
+    void *user_data;
     void *data;
     char *header_key, *header_value;
 } esp_http_client_event_t;
@@ -223,6 +229,7 @@ typedef struct {
     bool disable_auto_redirect;
     esp_err_t (*event_handler)(esp_http_client_event_t *e);
     esp_err_t (*crt_bundle_attach)(void *conf);
+    void *user_data;
 } esp_http_client_config_t;
 enum { ESP_ERR_HTTP_EAGAIN = 0x7007 };
 esp_err_t esp_crt_bundle_attach(void *conf);
@@ -237,5 +244,57 @@ bool esp_http_client_is_complete_data_received(esp_http_client_handle_t c);
 esp_err_t esp_http_client_set_timeout_ms(esp_http_client_handle_t c, int ms);
 int esp_http_client_read(esp_http_client_handle_t c, char *buf, int n);
 esp_err_t esp_http_client_cleanup(esp_http_client_handle_t c);
+
+/* ---- MQTT ---- */
+typedef struct esp_mqtt_client *esp_mqtt_client_handle_t;
+typedef enum {
+    MQTT_EVENT_ANY = -1,
+    MQTT_EVENT_CONNECTED = 1,
+    MQTT_EVENT_DISCONNECTED,
+    MQTT_EVENT_DATA = 6
+} esp_mqtt_event_id_t;
+typedef struct {
+    char *data, *topic;
+    int data_len, total_data_len, current_data_offset, topic_len;
+    bool retain;
+} esp_mqtt_event_t;
+typedef struct {
+    struct {
+        struct {
+            const char *uri;
+        } address;
+        struct {
+            const char *certificate;
+            esp_err_t (*crt_bundle_attach)(void *conf);
+        } verification;
+    } broker;
+    struct {
+        const char *username, *client_id;
+        struct {
+            const char *password, *certificate, *key;
+        } authentication;
+    } credentials;
+    struct {
+        struct {
+            const char *topic, *msg;
+            int qos, retain;
+        } last_will;
+        bool disable_clean_session;
+    } session;
+    struct {
+        int reconnect_timeout_ms;
+    } network;
+    struct {
+        int size;
+    } buffer;
+} esp_mqtt_client_config_t;
+esp_mqtt_client_handle_t esp_mqtt_client_init(const esp_mqtt_client_config_t *config);
+esp_err_t esp_mqtt_client_register_event(esp_mqtt_client_handle_t c, esp_mqtt_event_id_t id,
+                                         void (*handler)(void *ctx, esp_event_base_t base, int32_t id, void *data),
+                                         void *ctx);
+esp_err_t esp_mqtt_client_start(esp_mqtt_client_handle_t c);
+int esp_mqtt_client_subscribe_single(esp_mqtt_client_handle_t c, const char *topic, int qos);
+int esp_mqtt_client_enqueue(esp_mqtt_client_handle_t c, const char *topic, const char *data, int n, int qos, int retain,
+                            bool store);
 
 #endif

@@ -32,6 +32,14 @@ struct otter_esp_files {
     bool (*holds)(void *ctx);
 };
 
+/* An MQTT broker that brings jobs; what is NULL is not there. */
+struct otter_esp_broker {
+    const char *url; /* mqtt://HOST:PORT or mqtts://HOST:PORT */
+    const char *user, *password;
+    const char *cert_pem, *key_pem; /* a client certificate */
+    const char *topic;              /* template of the update topic, with {id} in it; NULL: docs/SPEC.md, 5.8 */
+};
+
 struct otter_start_config {
     const char *login;    /* "name:password" that requests must bring; NULL: CONFIG_OTTER_LOGIN, empty: none */
     const char *token;    /* or this bearer token; NULL: none */
@@ -47,7 +55,8 @@ struct otter_start_config {
     struct {
         const char *name, *path;
     } channels[3];
-    const char *ca_pem;                  /* trusted by channels instead of ESP-IDF's certificate bundle; NULL */
+    struct otter_esp_broker broker; /* CONFIG_OTTER_JOB */
+    const char *ca_pem;             /* trusted by channels and jobs instead of ESP-IDF's certificate bundle; NULL */
     const struct otter_esp_files *files; /* elastic flash; NULL: CONFIG_OTTER_DATA_FS's. All of it is copied */
 };
 

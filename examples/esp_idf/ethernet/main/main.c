@@ -47,6 +47,9 @@ void app_main(void)
 #ifdef CONFIG_OTTER_CHANNEL
         .channels = {{CONFIG_EXAMPLE_CHANNEL_URL[0] ? "stable" : NULL, CONFIG_EXAMPLE_CHANNEL_URL}},
 #endif
+#ifdef CONFIG_OTTER_JOB
+        .broker = {.url = CONFIG_EXAMPLE_BROKER_URL},
+#endif
 #ifdef EXAMPLE_HAS_CA
         .ca_pem = example_ca,
 #endif
