@@ -101,18 +101,8 @@ static const char *phrase(int status)
 
 static void reply_form(struct otter_exchange *x, int status, const char *title, const char *words)
 {
-    snprintf(x->text, sizeof x->text,
-             "<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'><title>%s</title>"
-             "<h1>%s</h1><p>%s</p><p><a href='/'>Back to the device</a></p>",
-             title, title, words);
+    x->push->config.forms->page(x, title, words);
     reply(x, status, "text/html; charset=utf-8", x->text, strlen(x->text));
-}
-
-/* What words say of a file's strings goes into HTML as it is; it must not become markup. */
-static void no_markup(char *words)
-{
-    for (char *p = words; *p; p++)
-        if (strchr("<>&\"'", *p)) *p = ' ';
 }
 
 static void reply_error(struct otter_exchange *x, enum otter_err err)
@@ -133,7 +123,6 @@ static void reply_error(struct otter_exchange *x, enum otter_err err)
     if (x->json) {
         reply_json(x, status, otter_push_json_error(err, words));
     } else if (x->form) {
-        no_markup(words);
         reply_form(x, status, "The update was refused", words);
     } else if (err == OTTER_UNAUTHORIZED) {
         reply_text(x, status, otter_err_text(err));

@@ -22,11 +22,13 @@ enum {
     OTTER_DRAIN_MS = 10000
 };
 
-/* Parts of the door that a device names if it is to have them: files, channels, the data image of an elastic flash, and
- * the change to elastic slots. */
+/* Parts of the door that a device names if it is to have them: plain forms, files, channels, the data image of an
+ * elastic flash, and the change to elastic slots. */
 typedef bool otter_push_data_waits(struct otter_device *d, struct otter_data_wait *out);
 struct otter_push_part;
 struct otter_push_files;
+struct otter_push_forms;
+extern const struct otter_push_forms otter_push_forms;
 extern const struct otter_push_files otter_push_files;
 struct otter_channel;
 struct otter_push_channel;
@@ -41,6 +43,7 @@ struct otter_push_config {
     const struct otter_push_files *files_part;     /* &otter_push_files with files, else NULL */
     struct otter_channel *channel;                 /* doors/channel.h; NULL: none */
     const struct otter_push_channel *channel_part; /* &otter_push_channel with channel, else NULL */
+    const struct otter_push_forms *forms;          /* &otter_push_forms; NULL: a form is taken for a bad image */
     const struct otter_push_part *data, *migrate;  /* NULL: none */
     /* With data: otter_data_waits() and otter_data_forgo(). */
     otter_push_data_waits *data_waits;

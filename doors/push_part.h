@@ -39,6 +39,14 @@ struct otter_push_channel {
     void (*status)(struct cJSON *o, const struct otter_push *p);
 };
 
+/* Uploads from a form: its parser, and the reply as a page in x->text. */
+struct otter_push_forms {
+    bool (*start)(struct otter_multipart *m, const char *content_type);
+    enum otter_err (*feed)(struct otter_multipart *m, const void *data, size_t n);
+    enum otter_err (*end)(struct otter_multipart *m);
+    void (*page)(struct otter_exchange *x, const char *title, const char *words);
+};
+
 extern const struct otter_push_part otter_push_upload_part;
 
 static inline const char *otter_push_header(const struct otter_http_head *h, const char *name)

@@ -140,6 +140,7 @@ static void open_door(struct life *l)
         .files = device_files_open(&l->files, l->power, &l->nor.port),
         .channel = device_channel_open(&l->channel, o, &l->update),
         .channel_part = &otter_push_channel,
+        .forms = &otter_push_forms,
         .files_part = &otter_push_files,
         .data = &otter_push_data_part,
         .migrate = &otter_push_migrate_part,

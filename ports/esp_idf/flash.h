@@ -3,6 +3,10 @@
 #define OTTER_PORTS_ESP_IDF_FLASH_H
 
 #include <esp_flash.h>
+/* In later versions of ESP-IDF the object's members are declared apart. */
+#if __has_include(<esp_flash_chips/esp_flash_types.h>)
+#include <esp_flash_chips/esp_flash_types.h>
+#endif
 
 struct otter_esp_clone {
     esp_flash_t chip;

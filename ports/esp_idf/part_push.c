@@ -39,7 +39,10 @@ esp_err_t otter_esp_part_push(struct otter_update *u, const struct otter_start_c
         .access = {.hosts = {c->hosts[0], c->hosts[1], c->hosts[2]}},
         .page = web_page,
         .page_size = sizeof web_page,
-#ifdef CONFIG_OTTER_ELASTIC
+#ifdef CONFIG_OTTER_FORMS
+        .forms = &otter_push_forms,
+#endif
+#ifdef CONFIG_OTTER_DATA_IMAGE
         .data = &otter_push_data_part,
         .data_waits = otter_data_waits,
         .data_forgo = otter_data_forgo,
