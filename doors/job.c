@@ -72,7 +72,6 @@ static void refuse(struct otter_job *j, const struct otter_job_order *o, enum ot
     char words[OTTER_UPDATE_WORDS];
     int n = snprintf(words, sizeof words, "%s", otter_err_text(err));
     if (why) snprintf(words + n, sizeof words - (size_t)n, " Here: %s.", why);
-    j->refused++;
     answer(j, &(struct otter_job_report){.state = "failed", .err = err, .words = words}, o);
 }
 
@@ -184,7 +183,6 @@ static void begin(struct otter_job *j, const struct otter_job_order *o, const ui
         refuse(j, o, e, NULL);
         return;
     }
-    j->jobs++;
     j->current = false;
     j->words[0] = '\0';
     j->state = OTTER_JOB_RECEIVED;

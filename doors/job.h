@@ -37,11 +37,10 @@ struct otter_job {
     unsigned connection;            /* the one on which we subscribed; 0: none */
     uint32_t told, asked;           /* ms: last report of progress, last request */
     uint32_t wait_ms;
-    unsigned jobs, refused; /* taken and refused since start */
 };
 
-/* False: the topic cannot be made of template and device id, or the port cannot start. u and what config points to
- * must outlive j. */
+/* After otter_open(), and not where that has left a restart to do. False: the topic cannot be made of template and
+ * device id, or the port cannot start. u and what config points to must outlive j. */
 bool otter_job_init(struct otter_job *j, struct otter_update *u, const struct otter_job_config *config);
 /* Does one thing; for how many milliseconds its task may sleep. */
 uint32_t otter_job_step(struct otter_job *j);

@@ -50,7 +50,6 @@ static void on_connect(struct mosquitto *client, void *ctx, int code)
     (void)client;
     pthread_mutex_lock(&m->mutex);
     m->up = code == 0;
-    m->refused = code;
     m->connections += m->up;
     pthread_cond_broadcast(&m->news);
     pthread_mutex_unlock(&m->mutex);

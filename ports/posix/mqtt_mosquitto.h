@@ -42,7 +42,6 @@ struct mqtt_mosquitto {
     unsigned connections;
     unsigned sent; /* publishes that the broker has not acknowledged yet */
     bool up;
-    int refused; /* CONNACK's code */
 };
 
 /* config is copied, its strings must stay. False: the URL or the files are no good (said), or memory is out. */

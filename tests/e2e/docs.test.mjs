@@ -1,6 +1,6 @@
 // Documents are kept true: SPEC's hex dumps are vectors, README's blocks run, links lead somewhere.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -80,6 +80,11 @@ test("CLOUD's blocks run", async () => {
     } finally {
         await s3.stop();
     }
+});
+
+test('make run-pull shows the whole way', async () => {
+    const { stdout } = await promisify(execFile)(join(root, 'scripts/demo-pull'));
+    assert.match(stdout, /1 of 1 devices run 1\.1\.0[^]*0 of 1 devices run 1\.2\.0[^]*The device runs 1\.1\.0/);
 });
 
 test('links lead somewhere', () => {

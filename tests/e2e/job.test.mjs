@@ -197,6 +197,19 @@ describe('a job', { concurrency: 8 }, () => {
         assert.deepEqual([kept.state, kept.job_id], ['confirmed', 'a']);
     });
 
+    test('does not meddle with an update through another door', async () => {
+        const d = await online(), from = ears.heard.length;
+        const pushed = d.upload(big, '--limit-rate', '200k');
+        await d.seen('an upload on its way', s => s.update.state === 'receiving' && s.update.received > 0);
+        await d.send({ update_url: await presign('1.1.0'), job_id: 'second', ...facts(v11) });
+        assert.equal((await d.state('failed', from)).error, 'busy');
+        assert.equal((await pushed).status, 200);
+        await d.runs('1.1.0');
+        // Nothing of it was remembered: the same job is taken when it can be.
+        await d.send({ update_url: await presign('1.1.0'), job_id: 'second', ...facts(v11) });
+        await d.state('confirmed', from);
+    });
+
     test('that is retained is done once, and an older one that comes late never', async () => {
         const d = await online(), old = { update_url: await presign('1.1.0'), job_id: 'old', ...facts(v11) };
         const v12 = await bench.image('1.2.0');
