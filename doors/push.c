@@ -409,6 +409,8 @@ bool otter_push_read(struct otter_exchange *x, uint64_t off, void *dst, size_t n
 void otter_push_done(struct otter_exchange *x)
 {
     part_done(x);
+    free(x->multipart);
+    x->multipart = NULL;
     free(x->owned);
     x->owned = NULL;
 }

@@ -99,7 +99,7 @@ struct otter_exchange {
     enum otter_err err; /* what the body is drained for */
     uint64_t drained;
     uint32_t drain_since;
-    struct otter_multipart multipart;
+    struct otter_multipart *multipart; /* of a form: on the heap */
     /* the reply */
     int status;
     const char *type;     /* Content-Type */

@@ -1,5 +1,6 @@
 /* Uploads from a plain form, and replies that a browser shows as a page. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "doors/push_part.h"
@@ -22,5 +23,14 @@ static void page(struct otter_exchange *x, const char *title, const char *words)
              title, title, clean);
 }
 
+static bool start(struct otter_exchange *x, const char *content_type)
+{
+    struct otter_multipart m = {0};
+    if (!otter_multipart_start(&m, content_type)) return false;
+    x->multipart = malloc(sizeof m);
+    if (x->multipart) *x->multipart = m;
+    return true;
+}
+
 const struct otter_push_forms otter_push_forms = {
-    .start = otter_multipart_start, .feed = otter_multipart_feed, .end = otter_multipart_end, .page = page};
+    .start = start, .feed = otter_multipart_feed, .end = otter_multipart_end, .page = page};

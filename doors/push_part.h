@@ -41,7 +41,8 @@ struct otter_push_channel {
 
 /* Uploads from a form: its parser, and the reply as a page in x->text. */
 struct otter_push_forms {
-    bool (*start)(struct otter_multipart *m, const char *content_type);
+    /* False: it is no form. x->multipart is NULL then, or if memory is out. */
+    bool (*start)(struct otter_exchange *x, const char *content_type);
     enum otter_err (*feed)(struct otter_multipart *m, const void *data, size_t n);
     enum otter_err (*end)(struct otter_multipart *m);
     void (*page)(struct otter_exchange *x, const char *title, const char *words);

@@ -63,7 +63,8 @@ static bool read_data_offer(const struct otter_push *p, const struct otter_http_
     if (loss && !offer->data_may_go) return false;
     if (!read_sha256(header(h, "X-Data-SHA256"), offer->data_sha256, &has_sha256)) return false;
     if (!size) return !has_sha256;
-    return has_sha256 && read_number(&size, '\0', &offer->data_size) && offer->data_size && p->device->ports.layout && p->config.data;
+    return has_sha256 && read_number(&size, '\0', &offer->data_size) && offer->data_size && p->device->ports.layout &&
+           p->config.data;
 }
 
 static enum otter_err file_bytes(void *ctx, const uint8_t *data, size_t n)
@@ -85,10 +86,13 @@ static enum otter_err take_head(struct otter_exchange *x, const struct otter_htt
     struct otter_push *p = x->push;
     struct otter_offer offer = {.door = "push"};
     const char *type = header(h, "Content-Type");
-    x->multipart.ctx = x;
-    x->multipart.file = file_bytes;
     const struct otter_push_forms *forms = p->config.forms;
-    x->form = forms && type && forms->start(&x->multipart, type);
+    x->form = forms && type && forms->start(x, type);
+    if (x->form && !x->multipart) return OTTER_MEMORY;
+    if (x->form) {
+        x->multipart->ctx = x;
+        x->multipart->file = file_bytes;
+    }
     if (!x->form && h->has_length && h->length > UINT32_MAX) return OTTER_TOO_BIG;
     if (!x->form && h->has_length && h->length == 0) return OTTER_EMPTY;
     if (h->has_length) *(x->form ? &offer.size_at_most : &offer.size) = (uint32_t)h->length;
@@ -109,14 +113,14 @@ static bool is_owner(const struct otter_exchange *x) { return x->push->owner == 
 static enum otter_err take_body(struct otter_exchange *x, const void *data, size_t n)
 {
     if (!is_owner(x)) return OTTER_IDLE;
-    return x->form ? x->push->config.forms->feed(&x->multipart, data, n) : file_bytes(x, data, n);
+    return x->form ? x->push->config.forms->feed(x->multipart, data, n) : file_bytes(x, data, n);
 }
 
 static enum otter_err take_end(struct otter_exchange *x)
 {
     enum otter_err e = is_owner(x) ? OTTER_OK : OTTER_IDLE;
     /* Again at each step, which does no harm. */
-    if (!e && x->form) e = x->push->config.forms->end(&x->multipart);
+    if (!e && x->form) e = x->push->config.forms->end(x->multipart);
     return e ? e : otter_finish(x->push->update->session);
 }
 

@@ -20,8 +20,8 @@
 
 /* SLOW_MS: from then on a body that comes at less than SLOW_RATE bytes a second holds the task in vain. */
 enum {
-    PIECE = 1024,
-    HEADERS = 1024,
+    PIECE = 768,
+    HEADERS = 768,
     STREAMS = 2,
     STREAM_TEXT = 640,
     KEEP_ALIVE_MS = 15000,
@@ -29,6 +29,8 @@ enum {
     SLOW_RATE = 256,
     LINGER_MS = 2000,
     ASK_MS = 50,
+    TURN_MS = 200,
+    ASK_AGAIN_MS = 5000,
     URI_HANDLERS = 20
 };
 
@@ -41,7 +43,9 @@ static struct {
     struct otter_push *push;
     httpd_handle_t server;
     struct stream streams[STREAMS];
-    volatile bool queued; /* the streams' turn has been asked for */
+    void (*turn)(void);
+    uint32_t turned;          /* ms: when it was last called */
+    volatile uint32_t queued; /* ms, and 1: when the server was last asked to; 0: it has answered */
 } http;
 
 struct request {
@@ -233,21 +237,44 @@ static void send_streams(void)
     free(text);
 }
 
-static void streams_turn(void *arg)
+/* ---- what is to be done again and again ---- */
+
+static void take_turn(void)
 {
-    (void)arg;
-    http.queued = false;
+    uint32_t now = now_ms();
+    if (http.turn && now - http.turned >= TURN_MS) {
+        http.turned = now;
+        http.turn();
+    }
     send_streams();
 }
 
-void otter_esp_http_tell(void)
+static void on_turn(void *arg)
 {
-    bool any = false;
-    for (unsigned i = 0; i < STREAMS; i++) any = any || http.streams[i].fd >= 0;
-    if (!any || http.queued) return;
-    http.queued = true;
-    if (httpd_queue_work(http.server, streams_turn, NULL)) http.queued = false;
+    (void)arg;
+    http.queued = 0;
+    take_turn();
 }
+
+/* Asked again after a while: the server may drop what it has no room for. */
+static void on_timer(void *arg)
+{
+    uint32_t now = now_ms() | 1;
+    (void)arg;
+    if (http.queued && now - http.queued < ASK_AGAIN_MS) return;
+    http.queued = now;
+    if (httpd_queue_work(http.server, on_turn, NULL)) http.queued = 0;
+}
+
+bool otter_esp_http_watch(void (*turn)(void))
+{
+    const esp_timer_create_args_t args = {.callback = on_timer, .name = "otter"};
+    esp_timer_handle_t timer;
+    http.turn = turn;
+    return !esp_timer_create(&args, &timer) && !esp_timer_start_periodic(timer, TURN_MS * 1000);
+}
+
+/* ---- who listens ---- */
 
 /* A new listener takes the place of the one that has been told something longest ago. */
 static esp_err_t begin_stream(struct request *q)
@@ -284,7 +311,7 @@ static bool take_pieces(struct request *q)
         bool go_on = otter_push_body(&q->exchange, q->text, (size_t)n);
         otter_esp_unlock();
         if (!go_on) return false;
-        send_streams();
+        take_turn();
     }
     return true;
 }
@@ -304,7 +331,7 @@ static void take_end(struct request *q)
         otter_esp_lock();
         e = otter_push_end(&q->exchange);
         otter_esp_unlock();
-        send_streams();
+        take_turn();
         if (e == OTTER_AGAIN && q->exchange.waits) vTaskDelay(pdMS_TO_TICKS(ASK_MS));
     }
 }

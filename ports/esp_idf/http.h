@@ -11,7 +11,8 @@
 /* Registers the door's paths on server (an httpd_handle_t, matching wildcards), or on an own one at port if it is NULL.
  */
 esp_err_t otter_esp_http_start(struct otter_push *push, void *server, uint16_t port, bool page);
-/* Sends new events to who listens to them. From any task, without the lock. */
-void otter_esp_http_tell(void);
+/* Has the server's task call turn() every TURN_MS, also while an upload holds it: so that no task of our own is needed.
+ * False: there is no timer for it. */
+bool otter_esp_http_watch(void (*turn)(void));
 
 #endif

@@ -67,4 +67,4 @@ esp_err_t otter_esp_part_push(struct otter_update *u, const struct otter_start_c
     return otter_esp_http_start(&door.push, c->server, c->port ? c->port : 80, !c->no_page);
 }
 
-void otter_esp_part_tell(void) { otter_esp_http_tell(); }
+bool otter_esp_part_watch(void (*turn)(void)) { return otter_esp_http_watch(turn); }

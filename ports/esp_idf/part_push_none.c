@@ -10,4 +10,8 @@ esp_err_t otter_esp_part_push(struct otter_update *u, const struct otter_start_c
     return ESP_OK;
 }
 
-void otter_esp_part_tell(void) {}
+bool otter_esp_part_watch(void (*turn)(void))
+{
+    (void)turn;
+    return false;
+}

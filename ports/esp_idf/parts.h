@@ -22,7 +22,7 @@ extern const struct otter_lock otter_esp_part_lock;
 /* Opens the push door, through which the channels are chosen, too. */
 esp_err_t otter_esp_part_push(struct otter_update *u, const struct otter_start_config *config,
                               struct otter_channel *channel);
-/* There may be events for who listens. */
-void otter_esp_part_tell(void);
+/* turn() is called again and again from now on, by the push door's server. False: nobody does. */
+bool otter_esp_part_watch(void (*turn)(void));
 
 #endif

@@ -140,7 +140,6 @@ static void turn(void)
     otter_poll(&otter.device);
     otter_console_events(&otter.console, &otter.update);
     otter_esp_unlock();
-    otter_esp_part_tell();
     if (otter_esp_restart_due()) esp_restart();
 }
 
@@ -153,9 +152,10 @@ static void run(void *arg)
     if (!otter.started) otter.started = otter_esp_part_channel(&otter.update, &otter.config, &channel);
     if (!otter.started) otter.started = otter_esp_part_job(&otter.update, &otter.config);
     if (!otter.started) otter.started = otter_esp_part_push(&otter.update, &otter.config, channel);
-    bool open = otter.open;
+    /* Where somebody else does, this task and its stack are not needed any more. */
+    bool watched = !otter.started && otter_esp_part_watch(turn), open = otter.open;
     xTaskNotifyGive(otter.starter);
-    while (open) {
+    while (open && !watched) {
         turn();
         vTaskDelay(pdMS_TO_TICKS(TURN_MS));
     }

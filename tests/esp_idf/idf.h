@@ -51,6 +51,13 @@ const char *esp_err_to_name(esp_err_t e);
 void esp_restart(void);
 uint32_t esp_random(void);
 int64_t esp_timer_get_time(void);
+typedef void *esp_timer_handle_t;
+typedef struct {
+    void (*callback)(void *arg);
+    const char *name;
+} esp_timer_create_args_t;
+esp_err_t esp_timer_create(const esp_timer_create_args_t *args, esp_timer_handle_t *out);
+esp_err_t esp_timer_start_periodic(esp_timer_handle_t t, uint64_t us);
 esp_err_t esp_efuse_mac_get_default(uint8_t *mac);
 uint32_t efuse_hal_chip_revision(void);
 uint32_t efuse_hal_blk_version(void);

@@ -60,9 +60,10 @@ struct otter_start_config {
     const struct otter_esp_files *files; /* elastic flash; NULL: CONFIG_OTTER_DATA_FS's. All of it is copied */
 };
 
-/* Opens NVS and the network stack if the app has not, the device, its doors, and a task that watches over the trial of
- * new firmware. config NULL: defaults. Strings of config must stay. ESP_ERR_INVALID_STATE: called before; else what
- * could not be had. After an error of the engine (said on the console) the status can still be read. */
+/* Opens NVS and the network stack if the app has not, the device, its doors, and has the HTTP server's task (without
+ * the push door one of its own) watch over the trial of new firmware. config NULL: defaults. Strings of config must
+ * stay. ESP_ERR_INVALID_STATE: called before; else what could not be had. After an error of the engine (said on the
+ * console) the status can still be read. */
 esp_err_t otter_start(const struct otter_start_config *config);
 
 /* The app's own check of itself, for a policy that asks for it. */
