@@ -408,8 +408,7 @@ esp_err_t otter_esp_http_start(struct otter_push *push, void *server, uint16_t p
     http.push = push;
     for (unsigned i = 0; i < STREAMS; i++) http.streams[i].fd = -1;
     if (CONFIG_HTTPD_MAX_REQ_HDR_LEN < 1024)
-        ESP_LOGW("otter", "CONFIG_HTTPD_MAX_REQ_HDR_LEN is %d: a browser may send more and gets 431; set it to 1024",
-                 CONFIG_HTTPD_MAX_REQ_HDR_LEN);
+        ESP_LOGW("otter", "CONFIG_HTTPD_MAX_REQ_HDR_LEN is %d; browsers need 1024", CONFIG_HTTPD_MAX_REQ_HDR_LEN);
     http.server = server;
     esp_err_t e = server ? ESP_OK : start_server(port);
     /* The own server leaves every path to the door, so that what is not there is said in the door's words. */

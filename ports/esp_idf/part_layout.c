@@ -7,7 +7,7 @@ void otter_esp_part_layout(struct otter_device *scratch, struct otter_ports *por
 {
     if (!otter_elastic_table(scratch, ports)) return;
     if (esp_flash_encryption_enabled()) {
-        ESP_LOGE("otter", "elastic slots on encrypted flash are not supported: there will be no updates");
+        ESP_LOGE("otter", "no elastic slots on encrypted flash: no updates");
         return;
     }
     ports->layout = &otter_layout_elastic;

@@ -91,7 +91,7 @@ static const struct otter_settings *open_settings(void)
 {
     esp_err_t e = nvs_flash_init();
     if (!e) return &otter_esp_settings;
-    ESP_LOGE(TAG, "no settings: nvs_flash_init() says %s; updates cannot be resumed or explained", esp_err_to_name(e));
+    ESP_LOGE(TAG, "no settings (%s): updates cannot be resumed or explained", esp_err_to_name(e));
     return NULL;
 }
 
