@@ -38,7 +38,7 @@ static httpd_handle_t start_server(void)
 {
     httpd_handle_t server;
     httpd_config_t config = HTTPD_DEFAULT_CONFIG();
-    config.stack_size = 4608;                       /* what Otter's requests need */
+    config.stack_size = 6656;                       /* what Otter's requests need */
     config.max_uri_handlers = 24;                   /* Otter takes 20 of them */
     config.uri_match_fn = httpd_uri_match_wildcard; /* Otter's paths have a * in them */
     config.lru_purge_enable = true;                 /* so that nobody shuts others out by keeping connections */
