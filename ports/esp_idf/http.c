@@ -18,7 +18,7 @@
 #include <freertos/task.h>
 #include "ports/esp_idf/include/otter_esp.h"
 
-/* SLOW_MS: from then on a body that comes at less than SLOW_RATE bytes a second holds the task in vain. */
+/* SLOW_MS: after so much waiting a body that comes at less than SLOW_RATE bytes a second holds the task in vain. */
 enum {
     PIECE = 768,
     HEADERS = 768,
@@ -292,20 +292,23 @@ static esp_err_t begin_stream(struct request *q)
 
 /* ---- a body ---- */
 
-static bool takes_too_long(uint32_t start, size_t received)
+static bool too_slow(uint32_t waited, size_t received)
 {
-    uint32_t ms = now_ms() - start;
-    return ms > SLOW_MS && received < ms / 1000 * SLOW_RATE;
+    return waited > SLOW_MS && received < waited / 1000 * SLOW_RATE;
 }
 
+/* Only waiting counts: where data gives way to the image, taking a piece can last as long as formatting does. */
 static bool take_pieces(struct request *q)
 {
-    uint32_t start = now_ms(), last = start;
+    uint32_t waited = 0, silent = 0;
     for (size_t received = 0; received < q->req->content_len;) {
+        uint32_t start = now_ms();
         int n = httpd_req_recv(q->req, q->text, PIECE);
-        if (n == HTTPD_SOCK_ERR_TIMEOUT && now_ms() - last < OTTER_CFG_IDLE_MS) continue;
-        if (n <= 0 || takes_too_long(start, received)) return false;
-        last = now_ms();
+        waited += now_ms() - start;
+        silent += now_ms() - start;
+        if (n == HTTPD_SOCK_ERR_TIMEOUT && silent < OTTER_CFG_IDLE_MS) continue;
+        if (n <= 0 || too_slow(waited, received)) return false;
+        silent = 0;
         received += (size_t)n;
         otter_esp_lock();
         bool go_on = otter_push_body(&q->exchange, q->text, (size_t)n);
