@@ -41,7 +41,7 @@ coverage: ## lines and branches of format/ and core/ that the tests run; build-c
 	@gcovr -r . -f format/ -f core/ build-coverage --txt build-coverage/lines.txt --html-details build-coverage/index.html \
 		--json build-coverage/coverage.json --print-summary --fail-under-line 95 --fail-under-branch 85
 
-footprint: build ## what the engine takes on a chip, into docs/FOOTPRINT.md
+footprint: setup build ## what the engine takes on a chip, into docs/FOOTPRINT.md
 	@scripts/footprint
 
 format: ## clang-format over all C

@@ -1,11 +1,13 @@
 #!/usr/bin/env node
-// What fetching an update takes of the heap: a virtual device fetches over http from a server here, under valgrind's massif.
-// Counted is what the channel door's thread holds at a time, from the check to the switch; what libcurl allocates for itself
-// is its own. Prints the bytes.
+// What fetching an update takes of the heap: a virtual device fetches over http from a server here, under valgrind's massif,
+// because its channel has it (`channel`), or as a message says so (`job`). Counted is what the door's thread holds at a time,
+// from the check or the message to the switch; what libcurl and libmosquitto allocate for themselves is their own. Prints
+// the bytes.
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -45,9 +47,9 @@ function leaves(lines) {
     return found;
 }
 
-// In the door's thread, and not in libcurl, but for the piece that the port keeps for it.
-const ours = frames => frames.some(f => /: work \(lock\.c/.test(f)) &&
-    (/: take_body \(/.test(frames[0]) || !frames.some(f => /in \S*libcurl/.test(f)));
+// In the door's thread, and not in a library, but for what the ports keep for it: a piece of the body, a message.
+const ours = frames => /: (take_body|copy) \(/.test(frames[0]) ||
+    (frames.some(f => /: work \(lock\.c/.test(f)) && !frames.some(f => /in \S*lib(curl|mosquitto)/.test(f)));
 
 function most(text) {
     let best = 0;
@@ -58,14 +60,36 @@ function most(text) {
     return best;
 }
 
-async function measure() {
+async function start_broker() {
+    const probe = net.createServer();
+    await new Promise(done => probe.listen(0, '127.0.0.1', done));
+    const port = probe.address().port;
+    await new Promise(done => probe.close(done));
+    const child = spawn('/usr/sbin/mosquitto', ['-p', String(port)], { stdio: 'ignore' });
+    return { child, port, stop: () => child.kill('SIGKILL') };
+}
+
+// How each door is told of the server at url, and then asked for the update.
+const DOORS = {
+    async channel(url) {
+        fs.writeFileSync(file('board.yaml'), `ota:\n  channels:\n    - {name: stable, path: "${url}/stable.json"}\n`);
+        return { args: ['--board', file('board.yaml')], ask: async at => fetch(at + '/api/v1/firmware/update', { method: 'POST' }) };
+    },
+    async job(url) {
+        const broker = await start_broker();
+        const job = { update_url: `${url}/image${QUERY}`, job_id: 'heap', version: '1.1.0' };
+        const say = () => execFileSync('mosquitto_pub', ['-p', String(broker.port), '-q', '1', '-r', '-t', 'otter/heap/update', '-m', JSON.stringify(job)]);
+        return { args: ['--mqtt', `mqtt://127.0.0.1:${broker.port}`, '--id', 'heap'], begins: /connected to/, ask: say, stop: broker.stop };
+    },
+};
+
+async function measure(name) {
     image('1.0.0');
     const server = await serve(image('1.1.0'));
-    const from = `http://127.0.0.1:${server.address().port}`;
-    fs.writeFileSync(file('board.yaml'), `ota:\n  channels:\n    - {name: stable, path: "${from}/stable.json"}\n`);
+    const door = await DOORS[name](`http://127.0.0.1:${server.address().port}`);
     const device = spawn('valgrind', ['--tool=massif', '--trace-children=yes', '--detailed-freq=1', '--max-snapshots=1000', '--time-unit=B',
         '--threshold=0', '--depth=60', `--massif-out-file=${file('massif.%p')}`, path.join(root, 'build/libexec/otter/otter-device'), 'run',
-        '--flash', file('flash'), '--image', file('1.0.0'), '--board', file('board.yaml'), '--time', 'fast'], { stdio: ['ignore', 'pipe', 'ignore'] });
+        '--flash', file('flash'), '--image', file('1.0.0'), ...door.args, '--time', 'fast'], { stdio: ['ignore', 'pipe', 'ignore'] });
     let log = '';
     device.stdout.on('data', d => { log += d; });
     const said = async pattern => {
@@ -74,10 +98,12 @@ async function measure() {
     };
     try {
         const [, url] = await said(/listening on (\S+)/);
-        await fetch(url + '/api/v1/firmware/update', { method: 'POST' });
+        if (door.begins) await said(door.begins);
+        await door.ask(url);
         await said(/switched[^]*ESP-ROM/);
     } finally {
         device.kill('SIGKILL');
+        door.stop?.();
         server.closeAllConnections();
         server.close();
     }
@@ -85,7 +111,9 @@ async function measure() {
 }
 
 try {
-    console.log(await measure());
+    const name = process.argv[2];
+    if (!DOORS[name]) throw new Error('which door: channel or job?');
+    console.log(await measure(name));
 } finally {
     fs.rmSync(dir, { recursive: true, force: true });
 }
