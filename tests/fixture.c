@@ -65,3 +65,11 @@ bool fixture_holds(const struct sim_world *w, uint32_t offset, const struct fixt
 {
     return image->size <= w->nor.size - offset && memcmp(w->nor.bytes + offset, image->bytes, image->size) == 0;
 }
+
+void fixture_digest(const struct fixture_image *image, uint8_t out[32])
+{
+    struct otter_hash h;
+    otter_crypto_openssl.hash_start(NULL, &h, OTTER_SHA256);
+    otter_crypto_openssl.hash_update(NULL, &h, image->bytes, image->size);
+    otter_crypto_openssl.hash_finish(NULL, &h, out);
+}

@@ -44,6 +44,9 @@ enum otter_err fixture_feed(struct sim_world *w, struct otter_offer *offer, cons
 /* Steps the session to its end. */
 enum otter_err fixture_finish(struct sim_world *w);
 
+/* The file's SHA-256. */
+void fixture_digest(const struct fixture_image *image, uint8_t out[32]);
+
 /* Is the image in that slot of the flash, byte by byte? */
 bool fixture_holds(const struct sim_world *w, uint32_t offset, const struct fixture_image *image);
 

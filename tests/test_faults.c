@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ports/posix/crypto.h"
 #include "tests/fixture.h"
 
 enum { FAULT = -7000, SETTINGS = 0x9000, OTADATA = 0xD000, SEEDS = 3, ROUNDS_MAX = 20000 };
@@ -172,14 +171,6 @@ static struct otter_status status(void)
     return st;
 }
 
-static void digest_of(const struct fixture_image *image, uint8_t out[32])
-{
-    struct otter_hash h;
-    otter_crypto_openssl.hash_start(NULL, &h, OTTER_SHA256);
-    otter_crypto_openssl.hash_update(NULL, &h, image->bytes, image->size);
-    otter_crypto_openssl.hash_finish(NULL, &h, out);
-}
-
 static int new_device(void **state)
 {
     (void)state;
@@ -195,7 +186,7 @@ static int new_device(void **state)
     world.nor.port.erase = faulty_erase;
     restart();
     offer = (struct otter_offer){.door = "test", .size = new_image.size, .has_sha256 = true};
-    digest_of(&new_image, offer.sha256);
+    fixture_digest(&new_image, offer.sha256);
     return 0;
 }
 
@@ -244,14 +235,14 @@ static void nearly_there(void)
     fixture_image(&new_image, "2.0.0", NULL, 3 * OTTER_BLOCK);
     memcpy(flash + FIXTURE_OTA_1, new_image.bytes, new_image.size);
     flash[FIXTURE_OTA_1 + 2 * OTTER_BLOCK + 9000] ^= 1;
-    digest_of(&new_image, offer.sha256);
+    fixture_digest(&new_image, offer.sha256);
     offer.size = new_image.size;
 }
 
 static void to_be_pushed(struct fixture_image image)
 {
     new_image = image;
-    digest_of(&new_image, offer.sha256);
+    fixture_digest(&new_image, offer.sha256);
     offer.size = new_image.size;
 }
 
@@ -262,7 +253,7 @@ static enum otter_err finish(void) { return fixture_finish(&world); }
 static void half_way(void)
 {
     fixture_image(&new_image, "2.0.0", NULL, OTTER_BLOCK + 3000);
-    digest_of(&new_image, offer.sha256);
+    fixture_digest(&new_image, offer.sha256);
     offer.size = new_image.size;
     assert_int_equal(feed_to(OTTER_BLOCK), OTTER_OK);
 }

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "format/bytes.h"
-#include "ports/posix/crypto.h"
 #include "tests/fixture.h"
 #include "tests/vectors.h"
 
@@ -13,14 +12,6 @@ static struct fixture_image old_image, new_image;
 static uint8_t flash[FIXTURE_FLASH], before[FIXTURE_FLASH];
 static struct sim_world world;
 static struct otter_offer offer;
-
-static void digest_of(const struct fixture_image *image, uint8_t out[32])
-{
-    struct otter_hash h;
-    otter_crypto_openssl.hash_start(NULL, &h, OTTER_SHA256);
-    otter_crypto_openssl.hash_update(NULL, &h, image->bytes, image->size);
-    otter_crypto_openssl.hash_finish(NULL, &h, out);
-}
 
 static int new_device(void **state)
 {
@@ -31,7 +22,7 @@ static int new_device(void **state)
     fixture_start(&world);
     memcpy(before, flash, sizeof flash);
     offer = (struct otter_offer){.door = "test", .size = new_image.size, .has_sha256 = true};
-    digest_of(&new_image, offer.sha256);
+    fixture_digest(&new_image, offer.sha256);
     return 0;
 }
 

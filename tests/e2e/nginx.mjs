@@ -58,8 +58,10 @@ export class Authority {
 const CERTIFICATES = ['good', 'other', 'expired', 'self'];
 
 export class Nginx {
-    constructor(bench) {
+    // before: URL of a server whose front this is; else it has files of its own.
+    constructor(bench, { before } = {}) {
         this.bench = bench;
+        this.before = before;
         this.dir = fs.mkdtempSync(path.join(bench.dir, 'nginx-'));
         this.www = path.join(this.dir, 'www');
         fs.mkdirSync(this.www);
@@ -89,6 +91,7 @@ http {
     }
 
     places() {
+        if (this.before) return `location / { proxy_pass ${this.before}; proxy_buffering off; proxy_set_header Host $http_host; }`;
         return `root ${this.www};
 location /slow/ { alias ${this.www}/; limit_rate 64k; }
 location /whole/ { alias ${this.www}/; max_ranges 0; }
