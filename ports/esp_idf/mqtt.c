@@ -60,6 +60,7 @@ static void on_event(void *ctx, esp_event_base_t base, int32_t id, void *data)
     if (id == MQTT_EVENT_CONNECTED) {
         mqtt.connections++;
         mqtt.up = true;
+        ESP_LOGI("otter", "the broker is reached");
     }
     if (id == MQTT_EVENT_DISCONNECTED) mqtt.up = false;
     if (id == MQTT_EVENT_DATA) take_piece(data);

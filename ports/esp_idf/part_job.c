@@ -30,6 +30,7 @@ esp_err_t otter_esp_part_job(struct otter_update *u, const struct otter_start_co
         ESP_LOGE("otter", "jobs: no topic can be made of the template, or the broker's URL is none");
         return ESP_ERR_INVALID_ARG;
     }
+    ESP_LOGI("otter", "jobs come on %s", job.topic[OTTER_JOB_UPDATE]);
     return xTaskCreate(run, "otter_job", CONFIG_OTTER_PULL_STACK, NULL, PRIORITY, NULL) == pdPASS ? ESP_OK
                                                                                                   : ESP_ERR_NO_MEM;
 }

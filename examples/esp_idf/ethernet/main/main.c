@@ -44,11 +44,13 @@ void app_main(void)
     ESP_ERROR_CHECK(ethernet_start());
     const struct otter_start_config config = {
         .policy = &policy,
-#ifdef CONFIG_OTTER_CHANNEL
-        .channels = {{CONFIG_EXAMPLE_CHANNEL_URL[0] ? "stable" : NULL, CONFIG_EXAMPLE_CHANNEL_URL}},
+#ifdef CONFIG_EXAMPLE_CHANNEL
+        .channels = {{"stable", CONFIG_EXAMPLE_CHANNEL_URL}},
 #endif
-#ifdef CONFIG_OTTER_JOB
-        .broker = {.url = CONFIG_EXAMPLE_BROKER_URL},
+#ifdef CONFIG_EXAMPLE_JOB
+        .broker = {.url = CONFIG_EXAMPLE_BROKER_URL,
+                   .user = CONFIG_EXAMPLE_BROKER_USER[0] ? CONFIG_EXAMPLE_BROKER_USER : NULL,
+                   .password = CONFIG_EXAMPLE_BROKER_PASSWORD},
 #endif
 #ifdef EXAMPLE_HAS_CA
         .ca_pem = example_ca,
