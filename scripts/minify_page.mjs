@@ -9,7 +9,7 @@ const { minify } = createRequire(new URL('tests/e2e/package.json', root))('html-
 const page = readFileSync(new URL('web/index.html', root), 'utf8');
 const bare = page.replace(/^(\/\/|<!--)\[channel[^]*?channel\](-->)?\n/gm, '');
 const options = {
-    collapseWhitespace: true, removeComments: true, minifyCSS: true,
+    collapseWhitespace: true, removeComments: true, removeAttributeQuotes: true, removeOptionalTags: true, minifyCSS: true,
     minifyJS: { toplevel: true, compress: { passes: 2, toplevel: true }, mangle: { toplevel: true } },
 };
 let stale = 0;
