@@ -57,10 +57,16 @@ static bool set_text(const struct otter_channel *c, const char *key, const char 
     return s && s->set(s->ctx, ns, key, OTTER_SETTING_STRING, text, strlen(text) + 1) == 0;
 }
 
-static void note_any(struct otter_channel *c, bool any)
+/* "": none. */
+static void note_left(struct otter_channel *c, const char *name)
 {
-    if (c->any != any) set_u32(c, "any", any);
-    c->any = any;
+    const struct otter_settings *s = c->update->device->ports.settings;
+    if (strcmp(c->left, name) == 0) return;
+    snprintf(c->left, sizeof c->left, "%s", name);
+    if (*name)
+        set_text(c, "left", name);
+    else if (s)
+        s->erase(s->ctx, ns, "left");
 }
 
 /* ---- an update that outlives a restart ---- */
@@ -118,7 +124,10 @@ static void find_selected(struct otter_channel *c)
             c->selected = i;
             return;
         }
-    if (c->board.count) memcpy(c->vanished, name, sizeof name);
+    if (!c->board.count) return;
+    memcpy(c->vanished, name, sizeof name);
+    /* Nobody asked for the one that is fallen back to. */
+    note_left(c, "");
 }
 
 static void forget_find(struct otter_channel *c)
@@ -144,27 +153,46 @@ static void replace_find(struct otter_channel *c, const struct otter_release *re
     snprintf(c->find.etag, sizeof c->find.etag, "%s", etag);
 }
 
+/* An update is under way, or the check that it begins with. One that only waits to be gone on with is not. */
+static bool updates(const struct otter_channel *c)
+{
+    return c->state == OTTER_CHANNEL_UPDATING || (c->take && !c->resume);
+}
+
+static void give_way(struct otter_channel *c)
+{
+    if (!c->resume) return;
+    forget_pull(c);
+    c->take = c->automatic = false;
+    c->pause = 0;
+}
+
 enum otter_err otter_channel_select(struct otter_channel *c, const char *name)
 {
     unsigned i = 0;
     while (i < c->board.count && strcmp(c->board.channel[i].name, name) != 0) i++;
     if (i == c->board.count) return OTTER_NO_CHANNEL;
-    if (c->state == OTTER_CHANNEL_UPDATING) return OTTER_BUSY;
-    bool other = i != c->selected;
+    if (updates(c)) return OTTER_BUSY;
+    unsigned before = c->selected;
     if (!set_text(c, "channel", name)) return OTTER_SETTINGS;
     c->selected = i;
     c->vanished[0] = '\0';
-    if (!other) return OTTER_OK;
-    note_any(c, true);
+    if (i == before) return OTTER_OK;
+    give_way(c);
+    if (strcmp(name, c->left) == 0)
+        note_left(c, "");
+    else if (!c->left[0])
+        note_left(c, c->board.channel[before].name);
     forget_find(c);
     return OTTER_OK;
 }
 
 enum otter_err otter_channel_set_board(struct otter_channel *c, struct otter_board *b)
 {
-    if (c->state == OTTER_CHANNEL_UPDATING) return OTTER_BUSY;
+    if (updates(c)) return OTTER_BUSY;
     enum otter_err e = otter_board_save(c->update->device, b);
     if (e) return e;
+    give_way(c);
     otter_board_free(&c->board);
     c->board = *b;
     memset(b, 0, sizeof *b);
@@ -178,7 +206,7 @@ enum otter_err otter_channel_set_board(struct otter_channel *c, struct otter_boa
 static uint32_t random_below(struct otter_channel *c, uint32_t n)
 {
     c->random = c->random * 1664525u + 1013904223u;
-    return (c->random >> 8) % (n + 1);
+    return (uint32_t)((uint64_t)c->random * (n + 1ull) >> 32);
 }
 
 /* Nine to eleven tenths of the interval, so that devices do not come all at once. */
@@ -207,8 +235,12 @@ void otter_channel_init(struct otter_channel *c, struct otter_update *u, const s
     otter_fetch_init(&c->fetch, u, config->net, config->lock, &c->config.policy);
     c->random = c->fetch.random;
     otter_board_load(u->device, &c->board);
+    if (!c->board.count && config->built_in) {
+        c->board = *config->built_in;
+        memset(config->built_in, 0, sizeof *config->built_in);
+    }
+    get_text(c, "left", c->left, sizeof c->left);
     find_selected(c);
-    c->any = get_u32(c, "any") != 0;
     uint32_t interval = get_u32(c, "interval");
     if (interval && interval < OTTER_CHANNEL_INTERVAL_MIN) interval = OTTER_CHANNEL_INTERVAL_MIN;
     if (interval > OTTER_CHANNEL_INTERVAL_MAX) interval = OTTER_CHANNEL_INTERVAL_MAX;
@@ -220,6 +252,7 @@ void otter_channel_init(struct otter_channel *c, struct otter_update *u, const s
 enum otter_err otter_channel_check(struct otter_channel *c)
 {
     if (!c->board.count) return OTTER_NO_CHANNEL;
+    if (c->state == OTTER_CHANNEL_UPDATING || c->update->device->switched) return OTTER_BUSY;
     c->check = true;
     return OTTER_OK;
 }
@@ -227,10 +260,12 @@ enum otter_err otter_channel_check(struct otter_channel *c)
 enum otter_err otter_channel_update(struct otter_channel *c, bool older)
 {
     if (!c->board.count) return OTTER_NO_CHANNEL;
-    if (c->take || c->state == OTTER_CHANNEL_UPDATING || c->update->device->switched) return OTTER_BUSY;
+    if (updates(c) || c->update->device->switched) return OTTER_BUSY;
+    give_way(c);
     c->take = true;
     c->older = older;
-    c->automatic = c->resume = false;
+    /* What was cancelled was something else. */
+    c->cancelled = false;
     return OTTER_OK;
 }
 
@@ -242,9 +277,13 @@ void otter_channel_cancel(struct otter_channel *c)
 
 /* ---- a check ---- */
 
+/* May it be older than what runs? */
+static bool older_too(const struct otter_channel *c) { return c->left[0] || (c->take && c->older); }
+
 /* Is it to be taken? Where a person has a say, versions that have no order count as asked for. */
-static enum otter_verdict judge(const struct otter_channel *c, const struct otter_release *r, bool older)
+static enum otter_verdict judge(const struct otter_channel *c, const struct otter_release *r)
 {
+    bool older = older_too(c);
     const char *runs = c->update->device->running_image.desc.version;
     size_t n = strlen(runs);
     enum otter_order order = otter_version_order(r->version, strlen(r->version), runs, n);
@@ -295,7 +334,7 @@ static void put_words(struct otter_channel_find *f, const struct otter_channel_g
 }
 
 /* Looks, without the lock; what was found goes into c->find. */
-static enum otter_err look(struct otter_channel *c, bool older)
+static enum otter_err look(struct otter_channel *c)
 {
     char etag[OTTER_ETAG_MAX + 1], url[OTTER_CHANNEL_PATH + 1];
     struct otter_release release = {0};
@@ -313,17 +352,19 @@ static enum otter_err look(struct otter_channel *c, bool older)
     if (news) e = read_release(c, &g, &release, &why);
     take(c);
     if (era != c->era) {
+        /* Who waits for a check is told of the channel that is selected now. */
         e = OTTER_CANCELLED;
         otter_release_free(&release);
+        c->check = true;
     } else {
+        c->checks++;
         if (news || e == OTTER_DESCRIPTOR) replace_find(c, &release, e ? "" : etag);
         c->find.err = e;
         put_words(&c->find, &g, why);
-        c->find.verdict = e ? OTTER_VERDICT_NONE : judge(c, &c->find.release, older);
-        if (c->find.verdict == OTTER_VERDICT_CURRENT) note_any(c, false);
+        c->find.verdict = e ? OTTER_VERDICT_NONE : judge(c, &c->find.release);
+        if (c->find.verdict == OTTER_VERDICT_CURRENT) note_left(c, "");
     }
     c->state = OTTER_CHANNEL_IDLE;
-    c->checks++;
     give(c);
     otter_channel_got(&g);
     return e;
@@ -332,17 +373,23 @@ static enum otter_err look(struct otter_channel *c, bool older)
 /* ---- an update ---- */
 
 /* With the lock held. */
+static void rest(struct otter_channel *c)
+{
+    c->state = OTTER_CHANNEL_IDLE;
+    c->take = c->cancelled = c->automatic = false;
+    c->pause = 0;
+    plan_check(c, 1);
+    forget_pull(c);
+}
+
+/* With the lock held. */
 static void over(struct otter_channel *c, enum otter_err err, bool at_check, const char *words)
 {
     c->err = err;
     c->at_check = at_check;
     snprintf(c->words, sizeof c->words, "%s", words);
-    c->state = OTTER_CHANNEL_IDLE;
-    c->take = c->cancelled = c->automatic = false;
-    c->pause = 0;
     c->updates++;
-    plan_check(c, 1);
-    forget_pull(c);
+    rest(c);
 }
 
 static enum otter_err start_fetch(struct otter_channel *c)
@@ -377,27 +424,42 @@ static bool later(struct otter_channel *c, enum otter_err e)
     return now(c) < c->fetch.policy.deadline_ms;
 }
 
+/* What a check that went well leads to. OTTER_OK: the release is to be taken. */
+static enum otter_err decide(const struct otter_channel *c)
+{
+    return c->resume && !offers_pull(c) ? OTTER_CANCELLED : err_of(c->find.verdict);
+}
+
+/* Behind the check, with the lock held. */
+static void take_or_end(struct otter_channel *c, enum otter_err e)
+{
+    /* By itself, what is not there to be taken is no update that has failed; the check's own error says enough. */
+    bool asked = !c->automatic || c->cancelled;
+    if (c->cancelled) e = OTTER_CANCELLED;
+    if (!e) e = decide(c);
+    bool at_check = e != OTTER_OK;
+    if (!asked && (e || c->refused)) {
+        rest(c);
+        return;
+    }
+    if (!e) e = start_fetch(c);
+    if (e) {
+        over(c, e, at_check, c->find.err == e ? c->find.words : otter_err_text(e));
+        return;
+    }
+    remember_pull(c, older_too(c));
+    c->state = OTTER_CHANNEL_UPDATING;
+}
+
 static void begin_update(struct otter_channel *c)
 {
     take(c);
-    bool older = c->older || c->any;
+    bool cancelled = c->cancelled;
     give(c);
-    enum otter_err e = look(c, older);
+    enum otter_err e = cancelled ? OTTER_CANCELLED : look(c);
     take(c);
-    if (!later(c, e)) {
-        if (!e && c->cancelled) e = OTTER_CANCELLED;
-        if (!e && c->resume && !offers_pull(c)) e = OTTER_CANCELLED;
-        if (!e) e = err_of(c->find.verdict);
-        bool at_check = e != OTTER_OK;
-        if (!e && c->automatic && c->refused) e = OTTER_CANCELLED;
-        if (!e) e = start_fetch(c);
-        if (e) {
-            over(c, e, at_check, c->find.err ? c->find.words : otter_err_text(e));
-        } else {
-            remember_pull(c, older);
-            c->state = OTTER_CHANNEL_UPDATING;
-        }
-    }
+    /* It may have given way to something else meanwhile. */
+    if (c->take && !later(c, e)) take_or_end(c, e);
     give(c);
 }
 
@@ -415,6 +477,9 @@ static enum otter_err give_up(struct otter_channel *c)
     return OTTER_SERVER;
 }
 
+/* Will the same release not do better? It is bad itself (the errors about images), or somebody did not want it. */
+static bool is_hopeless(enum otter_err e) { return (e <= OTTER_EMPTY && e >= OTTER_BANNED) || e == OTTER_CANCELLED; }
+
 static uint32_t go_on(struct otter_channel *c)
 {
     char words[OTTER_UPDATE_WORDS];
@@ -424,8 +489,8 @@ static uint32_t go_on(struct otter_channel *c)
     if (e == OTTER_URL_EXPIRED) e = give_up(c);
     take(c);
     otter_fetch_words(&c->fetch, words);
-    c->refused = c->automatic && e < 0;
-    if (!e || e == OTTER_ALREADY_CURRENT) note_any(c, false);
+    c->refused = is_hopeless(e);
+    if (!e || e == OTTER_ALREADY_CURRENT) note_left(c, "");
     over(c, e, false, words);
     const struct otter_chip *chip = c->update->device->ports.chip;
     if (!e) chip->reboot(chip->ctx, OTTER_RESTART_MS);
@@ -460,7 +525,7 @@ uint32_t otter_channel_step(struct otter_channel *c)
     if (takes)
         begin_update(c);
     else if (checks)
-        look(c, c->any);
+        look(c);
     return takes || checks ? 0 : OTTER_CHANNEL_IDLE_MS;
 }
 
@@ -469,7 +534,8 @@ uint32_t otter_channel_step(struct otter_channel *c)
 const char *otter_channel_state_name(const struct otter_channel *c)
 {
     if (c->state == OTTER_CHANNEL_UPDATING) return otter_fetch_state_name(c->fetch.state);
-    return c->state == OTTER_CHANNEL_CHECKING ? "checking" : "idle";
+    if (c->state == OTTER_CHANNEL_CHECKING) return "checking";
+    return c->resume && c->pause ? "waiting" : "idle";
 }
 
 const char *otter_verdict_name(enum otter_verdict verdict)

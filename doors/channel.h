@@ -3,8 +3,7 @@
  * Settings, in namespace "ota": string "channels" (doors/board.h), string "channel" (the selected one), u32 "interval"
  * (seconds between checks; 0: none), u32 "auto" (not 0: what such a check finds is taken), u32 "http" (not 0: http to
  * others than loopback addresses, if signatures are asked for), u32 "timeout" and "deadline" (seconds; as in the
- * fetch's policy); and the door's own memory: string "pull", u32 "pulls",
- * u32 "any".
+ * fetch's policy); and the door's own memory: strings "pull" and "left", u32 "pulls".
  *
  * otter_channel_step() runs in a task of its own, without the lock; all else is called with the lock held. */
 #ifndef OTTER_DOORS_CHANNEL_H
@@ -36,6 +35,9 @@ struct otter_channel_config {
     const struct otter_net *net;
     const struct otter_lock *lock;
     struct otter_fetch_policy policy;
+    /* Channels that count while the settings have none; never written there, so that other firmware may bring others.
+     * Taken over and left empty; NULL: none. */
+    struct otter_board *built_in;
 };
 
 /* What a check found. */
@@ -53,6 +55,8 @@ struct otter_channel {
     struct otter_board board;
     unsigned selected;
     char vanished[OTTER_CHANNEL_NAME_BYTES + 1]; /* a channel that was selected and is no more; empty: none */
+    /* The one that somebody left for another: what that offers counts as asked for, once. Empty: none */
+    char left[OTTER_CHANNEL_NAME_BYTES + 1];
     enum otter_channel_state state;
     struct otter_channel_find find;
     struct otter_fetch fetch;
@@ -63,9 +67,8 @@ struct otter_channel {
     unsigned checks, updates; /* that have ended since start */
     /* what is wanted */
     bool check, take, older, automatic, cancelled;
-    bool resume;                      /* an update that a restart cut off */
-    bool any;                         /* the channel was changed: what it offers counts as asked for, once */
-    bool refused;                     /* what was found has failed by itself: it is not tried again before it changes */
+    bool resume;  /* an update that a restart cut off */
+    bool refused; /* what was found is bad, or was cancelled: not taken again by itself before it changes */
     uint32_t interval_ms, due, pause; /* periodic checks; what resume waits for */
     uint32_t random;
     unsigned era; /* counts changes of channels: what a check finds meanwhile is nobody's */
@@ -78,17 +81,19 @@ uint32_t otter_channel_step(struct otter_channel *c);
 
 /* NULL: there are no channels. */
 const char *otter_channel_name(const struct otter_channel *c);
-/* OTTER_NO_CHANNEL; OTTER_BUSY while an update is under way; OTTER_SETTINGS. */
+/* OTTER_NO_CHANNEL; OTTER_BUSY while an update is under way; OTTER_SETTINGS. An update that waits to be gone on with
+ * after a restart is given up for it. */
 enum otter_err otter_channel_select(struct otter_channel *c, const char *name);
 /* Takes b over, and leaves it empty. The same errors; the board before stays in force. */
 enum otter_err otter_channel_set_board(struct otter_channel *c, struct otter_board *b);
-/* Asks for a check: when it has ended, c->checks has counted on. */
+/* Asks for a check: when it has ended, c->checks has counted on. OTTER_BUSY while an update is under way. */
 enum otter_err otter_channel_check(struct otter_channel *c);
-/* Asks for a check and the update: when it has ended, c->updates has counted on. older: take it even then. */
+/* Asks for a check and the update: when it has ended, c->updates has counted on. older: take it even then. One that
+ * waits to be gone on with after a restart gives way. */
 enum otter_err otter_channel_update(struct otter_channel *c, bool older);
 void otter_channel_cancel(struct otter_channel *c);
 
-/* "idle", "checking", or the fetch's state. */
+/* "idle", "checking", "waiting" also before the next look for what a restart cut off, or the fetch's state. */
 const char *otter_channel_state_name(const struct otter_channel *c);
 /* "none", "current", "update", "older", "needs_cable", "version_too_far". */
 const char *otter_verdict_name(enum otter_verdict verdict);

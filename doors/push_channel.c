@@ -165,9 +165,15 @@ static enum otter_err set_board(struct otter_exchange *x)
 
 static enum otter_err end_check(struct otter_exchange *x)
 {
-    const struct otter_channel *c = channel_of(x);
+    struct otter_channel *c = channel_of(x);
     if (c->checks == x->ticket) return OTTER_AGAIN;
     if (c->find.err) return c->find.err;
+    if (c->find.verdict == OTTER_VERDICT_NONE) {
+        /* Another channel was selected since; what that has is the answer. */
+        x->ticket = c->checks;
+        enum otter_err e = otter_channel_check(c);
+        return e ? e : OTTER_AGAIN;
+    }
     x->owned = print_check(c);
     return x->owned ? OTTER_OK : OTTER_MEMORY;
 }
@@ -210,11 +216,20 @@ static enum otter_err take_end(struct otter_exchange *x)
 static int status_of(const struct otter_exchange *x, enum otter_err err)
 {
     int own = otter_err_http(err);
-    bool ended = x->result != NULL || x->ask == CHECK;
-    if (own == 409 || own == 401 || own == 403 || own == 503 || !ended) return own;
+    if (own == 409 || own == 401 || own == 503) return own;
     if (x->ask == CHECK) return 404;
+    if (own == 403 || !x->result) return own;
     if (x->ask == UPDATE) return channel_of(x)->at_check ? 520 : 521;
     return own;
+}
+
+/* A sentence that had no room ends between two characters. */
+static void end_clean(char *text)
+{
+    unsigned char *p = (unsigned char *)text;
+    for (unsigned n; *p && (n = otter_utf8_length(p)) > 0; p += n) {
+    }
+    *p = '\0';
 }
 
 static int put_words(const struct otter_exchange *x, enum otter_err err, char *words, size_t size)
@@ -226,6 +241,7 @@ static int put_words(const struct otter_exchange *x, enum otter_err err, char *w
     snprintf(words, size, "%s", said);
     if (err == OTTER_NEEDS_CABLE && c->find.release.notes[0])
         snprintf(words + strlen(words), size - strlen(words), " %s", c->find.release.notes);
+    end_clean(words);
     return status_of(x, err);
 }
 

@@ -17,27 +17,26 @@ static void run(void *arg)
     for (;;) vTaskDelay(pdMS_TO_TICKS(otter_channel_step(&channel)) + 1);
 }
 
-/* What the settings have stays. */
-static esp_err_t take_channels(const struct otter_start_config *c)
+/* Those that the app brings. NULL, or why one of them is none. */
+static const char *read_channels(const struct otter_start_config *c, struct otter_board *out)
 {
-    struct otter_board board = {0};
     const char *why = NULL;
-    if (channel.board.count || !c->channels[0].name) return ESP_OK;
     for (unsigned i = 0; i < 3 && c->channels[i].name && !why; i++)
-        why = otter_board_add(&board, c->channels[i].name, c->channels[i].path);
-    if (why) ESP_LOGE("otter", "channels: %s", why);
-    esp_err_t e = why || otter_channel_set_board(&channel, &board) ? ESP_ERR_INVALID_ARG : ESP_OK;
-    otter_board_free(&board);
-    return e;
+        why = otter_board_add(out, c->channels[i].name, c->channels[i].path);
+    return why;
 }
 
 esp_err_t otter_esp_part_channel(struct otter_update *u, const struct otter_start_config *c, struct otter_channel **out)
 {
-    const struct otter_channel_config config = {.net = otter_esp_net(c->ca_pem), .lock = &otter_esp_part_lock};
+    struct otter_board board = {0};
+    const struct otter_channel_config config = {
+        .net = otter_esp_net(c->ca_pem), .lock = &otter_esp_part_lock, .built_in = &board};
+    const char *why = read_channels(c, &board);
+    if (why) ESP_LOGE("otter", "channels: %s", why);
+    if (config.net && !why) otter_channel_init(&channel, u, &config);
+    otter_board_free(&board);
     if (!config.net) return ESP_ERR_NO_MEM;
-    otter_channel_init(&channel, u, &config);
-    esp_err_t e = take_channels(c);
-    if (e) return e;
+    if (why) return ESP_ERR_INVALID_ARG;
     *out = &channel;
     return xTaskCreate(run, "otter_pull", CONFIG_OTTER_PULL_STACK, NULL, PRIORITY, NULL) == pdPASS ? ESP_OK
                                                                                                    : ESP_ERR_NO_MEM;
