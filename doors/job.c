@@ -53,7 +53,13 @@ static void tell(struct otter_job *j)
                                  .current = j->current,
                                  .counted = j->state >= OTTER_JOB_DOWNLOADING && j->state <= OTTER_JOB_VERIFYING,
                                  .size = j->fetch.offer.size};
+    char words[OTTER_UPDATE_WORDS];
     if (j->state == OTTER_JOB_URL_EXPIRED) r.err = OTTER_URL_EXPIRED;
+    if (j->fetch.state == OTTER_FETCH_WAITING) {
+        r.err = j->fetch.err;
+        otter_fetch_words(&j->fetch, words);
+        r.words = words;
+    }
     if (r.counted) r.bytes = bytes_so_far(j);
     j->told = now(j);
     publish(j, OTTER_JOB_STATUS, otter_job_print(j, &r), true);
@@ -259,28 +265,62 @@ static void go_on_with(struct otter_job *j, const struct otter_job_order *o)
         j->state = OTTER_JOB_RECEIVED;
 }
 
+/* What only waits, for a URL or for a server that does not answer, gives way to another job. */
+static bool stands(const struct otter_job *j)
+{
+    return j->state == OTTER_JOB_URL_EXPIRED || j->fetch.state == OTTER_FETCH_WAITING;
+}
+
+static void give_up(struct otter_job *j)
+{
+    uint32_t wait_ms;
+    take(j);
+    otter_fetch_cancel(&j->fetch);
+    give(j);
+    finish(j, otter_fetch_step(&j->fetch, &wait_ms));
+}
+
 /* A job comes while another is under way, or the same again. */
 static void meet(struct otter_job *j, const struct otter_job_order *o, const uint8_t key[OTTER_JOB_KEY])
 {
-    bool same = is_same_job(j, o, key), stands = j->state == OTTER_JOB_URL_EXPIRED;
-    uint32_t wait_ms;
-    if (same && stands) {
+    bool same = is_same_job(j, o, key);
+    if (same && j->state == OTTER_JOB_URL_EXPIRED) {
         go_on_with(j, o);
     } else if (same) {
         tell(j);
-    } else if (!stands) {
-        refuse(j, o, OTTER_BUSY, NULL);
+    } else if (was_done(j, o, key)) {
+        return;
+    } else if (stands(j)) {
+        give_up(j);
+        begin(j, o, key);
     } else {
-        /* What only waits for a URL gives way. */
-        take(j);
-        otter_fetch_cancel(&j->fetch);
-        give(j);
-        finish(j, otter_fetch_step(&j->fetch, &wait_ms));
-        if (!was_done(j, o, key)) begin(j, o, key);
+        refuse(j, o, OTTER_BUSY, NULL);
     }
 }
 
-static void handle(struct otter_job *j, const struct otter_mqtt_message *m)
+/* While a restart is due or firmware is on trial nothing new can begin, and the broker counts the message as taken: it
+ * is written down. One has room. */
+static void postpone(struct otter_job *j, const struct otter_job_order *o, const uint8_t key[OTTER_JOB_KEY],
+                     const char *text)
+{
+    const struct otter_device *d = j->update->device;
+    if (!ended(j->kept.state) && memcmp(j->kept.key, key, OTTER_JOB_KEY) == 0) {
+        tell(j);
+        return;
+    }
+    if (was_done(j, o, key)) return;
+    take(j);
+    char *before = otter_job_load_next(d);
+    bool kept = before ? strcmp(before, text) == 0 : otter_job_save_next(d, text);
+    give(j);
+    free(before);
+    if (kept)
+        j->has_next = true;
+    else
+        refuse(j, o, OTTER_BUSY, NULL);
+}
+
+static void handle(struct otter_job *j, const struct otter_mqtt_message *m, bool settled)
 {
     struct otter_job_order o = {0};
     uint8_t key[OTTER_JOB_KEY];
@@ -289,6 +329,8 @@ static void handle(struct otter_job *j, const struct otter_mqtt_message *m)
     if (!e && !otter_job_key(j->update->device, &o, key)) e = OTTER_CRYPTO;
     if (e)
         refuse(j, &o, e, e == OTTER_JOB ? why : NULL);
+    else if (!settled)
+        postpone(j, &o, key, m->text);
     else if (otter_fetch_running(&j->fetch))
         meet(j, &o, key);
     else if (!was_done(j, &o, key))
@@ -297,13 +339,28 @@ static void handle(struct otter_job *j, const struct otter_mqtt_message *m)
 }
 
 /* A retained job is taken back by an empty message. */
-static void take_message(struct otter_job *j)
+static void take_message(struct otter_job *j, bool settled)
 {
     const struct otter_mqtt *mqtt = j->config.mqtt;
     struct otter_mqtt_message m;
     if (!mqtt->next(mqtt->ctx, j->wait_ms, &m)) return;
-    if (m.size || m.too_large) handle(j, &m);
+    if (m.size || m.too_large) handle(j, &m, settled);
     free(m.topic);
+}
+
+/* What was written down; power may go before it is forgotten, as a job that comes twice does no harm. */
+static void take_next(struct otter_job *j)
+{
+    const struct otter_device *d = j->update->device;
+    take(j);
+    char *text = otter_job_load_next(d);
+    give(j);
+    if (text) handle(j, &(struct otter_mqtt_message){.text = text, .size = strlen(text)}, true);
+    free(text);
+    take(j);
+    otter_job_save_next(d, NULL);
+    give(j);
+    j->has_next = false;
 }
 
 /* ---- steps ---- */
@@ -321,7 +378,7 @@ static void greet(struct otter_job *j)
     if (j->state == OTTER_JOB_URL_EXPIRED) ask_for_url(j);
 }
 
-/* Nothing new can begin while a restart is due or firmware is on trial: what comes waits. */
+/* No restart is due, and no firmware on trial. */
 static bool is_settled(const struct otter_job *j)
 {
     const struct otter_device *d = j->update->device;
@@ -340,6 +397,9 @@ static void tell_progress(struct otter_job *j)
         enter(j, OTTER_JOB_DOWNLOADING);
     else if (j->state == OTTER_JOB_DOWNLOADING && now(j) - j->told >= OTTER_JOB_TELL_MS)
         tell(j);
+    else if (state == OTTER_FETCH_WAITING && j->fetch.tries != j->tries)
+        tell(j);
+    j->tries = j->fetch.tries;
 }
 
 static void go_on(struct otter_job *j)
@@ -359,10 +419,13 @@ static void go_on(struct otter_job *j)
 uint32_t otter_job_step(struct otter_job *j)
 {
     greet(j);
-    if (!is_settled(j)) return OTTER_JOB_IDLE_MS;
-    if (j->state == OTTER_JOB_RESTARTING) confirm(j);
-    take_message(j);
-    go_on(j);
+    bool settled = is_settled(j);
+    if (settled && j->state == OTTER_JOB_RESTARTING) confirm(j);
+    /* Not before the broker has heard how the one before ended. */
+    if (settled && j->has_next && j->connection) take_next(j);
+    if (!settled) j->wait_ms = OTTER_JOB_IDLE_MS;
+    take_message(j, settled);
+    if (settled) go_on(j);
     if (j->state == OTTER_JOB_URL_EXPIRED && now(j) - j->asked >= OTTER_JOB_ASK_MS) ask_for_url(j);
     return 0;
 }
@@ -397,6 +460,9 @@ static void resume(struct otter_job *j)
 static void recall(struct otter_job *j)
 {
     struct otter_job_kept *k = &j->kept;
+    char *next = otter_job_load_next(j->update->device);
+    j->has_next = next != NULL;
+    free(next);
     otter_job_load(j->update->device, k);
     bool moved = j->update->device->running != k->from;
     j->state = (enum otter_job_state)k->state;

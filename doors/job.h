@@ -33,9 +33,11 @@ struct otter_job {
     struct otter_job_kept kept;
     enum otter_job_state state;
     bool current;                   /* confirmed without an update, as it ran already */
+    bool has_next;                  /* a job came when it could not begin, and is written down */
     char words[OTTER_UPDATE_WORDS]; /* what kept.err means here */
     unsigned connection;            /* the one on which we subscribed; 0: none */
     uint32_t told, asked;           /* ms: last report of progress, last request */
+    unsigned tries;                 /* of the fetch, when its state was last looked at */
     uint32_t wait_ms;
 };
 

@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "doors/mqtt.h"
 #include "doors/url.h"
 
-static const char ns[] = "job", last_key[] = "last", url_key[] = "url", done_key[] = "done";
+static const char ns[] = "job", last_key[] = "last", url_key[] = "url", done_key[] = "done", next_key[] = "next";
 
 enum { FORM = 1 };
 
@@ -58,20 +59,32 @@ bool otter_job_save(const struct otter_device *d, const struct otter_job_kept *k
     return set(d, last_key, k, sizeof *k);
 }
 
-void otter_job_save_url(const struct otter_device *d, const char *url)
+/* ---- texts ---- */
+
+static bool set_text(const struct otter_device *d, const char *key, const char *text)
 {
     const struct otter_settings *s = d->ports.settings;
-    if ((!url || !set(d, url_key, url, strlen(url) + 1)) && s) s->erase(s->ctx, ns, url_key);
+    bool kept = text && set(d, key, text, strlen(text) + 1);
+    if (!kept && s) s->erase(s->ctx, ns, key);
+    return kept;
 }
 
-char *otter_job_load_url(const struct otter_device *d)
+static char *get_text(const struct otter_device *d, const char *key, size_t room)
 {
-    char *url = malloc(OTTER_URL_MAX + 1);
-    size_t n = url ? get(d, url_key, url, OTTER_URL_MAX + 1) : 0;
-    if (n && !url[n - 1]) return url;
-    free(url);
+    char *text = malloc(room);
+    size_t n = text ? get(d, key, text, room) : 0;
+    if (n && !text[n - 1]) return text;
+    free(text);
     return NULL;
 }
+
+void otter_job_save_url(const struct otter_device *d, const char *url) { set_text(d, url_key, url); }
+
+char *otter_job_load_url(const struct otter_device *d) { return get_text(d, url_key, OTTER_URL_MAX + 1); }
+
+bool otter_job_save_next(const struct otter_device *d, const char *text) { return set_text(d, next_key, text); }
+
+char *otter_job_load_next(const struct otter_device *d) { return get_text(d, next_key, OTTER_MQTT_MESSAGE + 1); }
 
 /* ---- those before ---- */
 

@@ -1,5 +1,5 @@
-/* What of jobs outlives a restart: the last one with its URL, and how the ones before ended. Namespace "job" of the
- * settings: blobs "last", "url" and "done". Part of the door; not for ports. */
+/* What of jobs outlives a restart: the last one with its URL, how the ones before ended, and one that has not begun.
+ * Namespace "job" of the settings: blobs "last", "url", "done" and "next". Part of the door; not for ports. */
 #ifndef OTTER_DOORS_JOB_STORE_H
 #define OTTER_DOORS_JOB_STORE_H
 
@@ -49,6 +49,10 @@ bool otter_job_save(const struct otter_device *d, const struct otter_job_kept *k
 void otter_job_save_url(const struct otter_device *d, const char *url);
 /* On the heap; NULL: none is kept. */
 char *otter_job_load_url(const struct otter_device *d);
+/* The message of a job that could not begin yet; NULL forgets it. False: it has no room. */
+bool otter_job_save_next(const struct otter_device *d, const char *text);
+/* On the heap; NULL: there is none. */
+char *otter_job_load_next(const struct otter_device *d);
 /* How the job with this key ended; false: none such is remembered. */
 bool otter_job_find_done(const struct otter_device *d, const uint8_t key[OTTER_JOB_KEY], struct otter_job_done *out);
 void otter_job_add_done(const struct otter_device *d, const struct otter_job_kept *k);

@@ -259,6 +259,37 @@ describe('a job', { concurrency: 8 }, () => {
         assert.equal((await d.status()).running.version, '1.2.0');
     });
 
+    for (const [what, behaviour] of [['is confirmed', 'healthy'], ['goes back', 'crash_at_boot']])
+        test(`that comes as a restart is due is not lost: the firmware ${what}`, async () => {
+            const scenario = { '*': SCENARIO['*'], '1.1.0': { behaviour, confirm_after_ms: 2000 } };
+            const d = await online({ scenario }), v12 = await bench.image('1.2.0');
+            keys['1.2.0'] ??= await release(v12, 'next');
+            const two = { update_url: await presign('1.2.0'), job_id: 'two', ...facts(v12) };
+            const three = { update_url: await presign('big'), job_id: 'three', ...facts(big) };
+            await d.send({ update_url: await presign('1.1.0'), job_id: 'one', ...facts(v11) });
+            await d.state('restarting');
+            await d.send(two);
+            await d.send(two);
+            await d.send(three);
+            assert.equal((await d.hears(m => m.job_id === 'three')).error, 'busy');
+            await d.hears(m => m.job_id === 'one' && m.state === (behaviour === 'healthy' ? 'confirmed' : 'rolled_back'));
+            await d.hears(m => m.job_id === 'two' && m.state === 'confirmed');
+            assert.equal((await d.status()).running.version, '1.2.0');
+            assert.equal(ears.of(d.status_topic).filter(m => m.job_id === 'two' && m.state === 'received').length, 1);
+            no_secret(d);
+        });
+
+    test('whose server does not answer says so, and gives way to another', async () => {
+        const d = await online();
+        await d.send({ update_url: 'http://127.0.0.1:1/x.bin?X-Amz-Signature=1', job_id: 'nowhere' });
+        const told = await d.hears(m => m.job_id === 'nowhere' && m.error === 'server_unreachable');
+        assert.equal(told.state, 'received');
+        await d.send({ update_url: await presign('1.1.0'), job_id: 'other', ...facts(v11) });
+        await d.hears(m => m.job_id === 'nowhere' && m.state === 'failed' && m.error === 'cancelled');
+        await d.hears(m => m.job_id === 'other' && m.state === 'confirmed');
+        no_secret(d);
+    });
+
     // Power goes at flash operations all over the update, and at its first ones, where the job is written down.
     const TEARS = ['before', 'after', 'prefix:100', 'random-bits:7', 'all-but-one:3', 'half-erase:1'], OPERATIONS = 3500;
     let seed = 20260202, lost = 0, ran = 0;
