@@ -39,6 +39,14 @@ static enum otter_err begin_body(struct otter_exchange *x, const struct otter_ht
     return x->taken ? OTTER_OK : OTTER_MEMORY;
 }
 
+static enum otter_err begin_check(struct otter_exchange *x, const struct otter_http_head *h)
+{
+    struct otter_channel *c = channel_of(x);
+    x->ticket = c->checks;
+    x->async = header_is(h, "Prefer", "respond-async");
+    return otter_channel_check(c);
+}
+
 static enum otter_err begin_update(struct otter_exchange *x, const struct otter_http_head *h)
 {
     struct otter_channel *c = channel_of(x);
@@ -60,14 +68,13 @@ static enum ask ask_of(const struct otter_http_head *h)
 
 static enum otter_err take_head(struct otter_exchange *x, const struct otter_http_head *h)
 {
-    struct otter_channel *c = channel_of(x);
     x->ask = (uint8_t)ask_of(h);
     switch ((enum ask)x->ask) {
-    case CHECK: x->ticket = c->checks; return otter_channel_check(c);
+    case CHECK: return begin_check(x, h);
     case UPDATE: return begin_update(x, h);
     case SELECT:
     case SET_BOARD: return begin_body(x, h);
-    case CHANNEL: return c->board.count ? OTTER_OK : OTTER_NO_CHANNEL;
+    case CHANNEL: return channel_of(x)->board.count ? OTTER_OK : OTTER_NO_CHANNEL;
     case CHANNELS:
     case CANCEL:
     case BOARD:
@@ -166,6 +173,10 @@ static enum otter_err set_board(struct otter_exchange *x)
 static enum otter_err end_check(struct otter_exchange *x)
 {
     struct otter_channel *c = channel_of(x);
+    if (x->async) {
+        x->result = "started";
+        return OTTER_OK;
+    }
     if (c->checks == x->ticket) return OTTER_AGAIN;
     if (c->find.err) return c->find.err;
     if (c->find.verdict == OTTER_VERDICT_NONE) {

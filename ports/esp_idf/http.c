@@ -68,7 +68,7 @@ static const char *find_header(void *ctx, const char *name)
     struct request *q = ctx;
     char *value = q->text + q->used;
     /* An update by channel takes long, and others have to be served meanwhile. */
-    if (strcmp(name, "Prefer") == 0) return "respond-async";
+    if (q->req->method == HTTP_POST && strcmp(name, "Prefer") == 0) return "respond-async";
     size_t n = httpd_req_get_hdr_value_len(q->req, name);
     if (n + 1 > sizeof q->text - q->used) return NULL;
     /* An empty value has length 0, too. */

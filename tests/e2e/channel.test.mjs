@@ -189,6 +189,24 @@ describe('a check', { concurrency: 4 }, () => {
         s.close();
     });
 
+    test('need not be waited for', async () => {
+        const slow = await serve((q, r) => setTimeout(() => r.end(JSON.stringify({ version: '1.1.0', path: 'x' })), 700));
+        const d = await device(`${slow.url}/stable.json`);
+        answered(await ask(d, 'GET', '/firmware/check-update', undefined, { Prefer: 'respond-async' }), 202, 'started', /^OK$/);
+        await d.seen('the check under way', s => s.channel.state === 'checking');
+        await d.seen('what it found', s => s.channel.verdict === 'update' && s.channel.available === '1.1.0');
+        slow.close();
+    });
+
+    test('has no place while an update is under way, and none is made of its channel', async () => {
+        const d = await device(`${nginx.url()}/slow/stable.json`, { channels: GOOD });
+        const taken = update(d);
+        await d.seen('an update on its way', s => s.channel.state === 'receiving');
+        answered(await check(d), 409, 'busy');
+        answered(await choose(d, 'good'), 409, 'busy');
+        answered(await taken, 200, 'switched');
+    });
+
     test('by itself, and takes what it finds if it may', async () => {
         nginx.put('auto.json', release(v11, '1.1.0', '1.1.0.bin'));
         const d = await device(`${nginx.url()}/auto.json`, { args: ['--ota', 'interval=60', '--ota', 'auto=1'] });
