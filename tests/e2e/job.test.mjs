@@ -5,7 +5,7 @@ import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import net from 'node:net';
 import { Bench, otter, sha256, until } from './device.mjs';
-import { Authority, Nginx } from './nginx.mjs';
+import { Authority, Nginx, serve } from './nginx.mjs';
 import { Broker } from './broker.mjs';
 import { start_s3 } from './s3.mjs';
 
@@ -155,6 +155,25 @@ describe('a job', { concurrency: 8 }, () => {
             assert.ok(slow.bytes <= read(big).length + 128 * 1024, `${slow.bytes} bytes`);
             no_secret(d);
         });
+
+    for (let cut = 64 * 1024; cut < 900000; cut += 64 * 1024)
+        test(`goes on where the connection broke after ${cut} bytes`, async () => {
+            const slow = await new Slow(new URL(s3.url).port).start(), d = await online();
+            slow.plans.push({ cut, hold: () => sleep(500) });
+            await d.send({ update_url: await presign('big', 600, slow.url), job_id: 'broken', ...facts(big) });
+            await d.state('confirmed');
+            assert.equal((await d.status()).running.version, '1.1.0');
+            assert.ok(slow.passed.length > 1 && slow.bytes <= read(big).length + 128 * 1024, `${slow.bytes} bytes`);
+            assert.equal(d.states().filter(s => s === 'received').length, 1);
+        });
+
+    test('with a URL of 4,096 characters is fetched', async () => {
+        const s = await serve((q, r) => r.end(q.url.length > 4000 ? read(v11) : '')), d = await online();
+        await d.send({ update_url: (s.url + '/v11.bin?X-Amz-Signature=').padEnd(4096, 'a'), job_id: 'long', ...facts(v11) });
+        await d.state('confirmed');
+        no_secret(d);
+        s.close();
+    });
 
     test('without an id is known again by where its file lies', async () => {
         const d = await online(), url = await presign('1.1.0', 1);
