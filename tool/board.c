@@ -13,7 +13,8 @@ static const char help[] =
     "settings.\n"
     "\n"
     "  nvs prints a table for `otter nvs build` and Espressif's generator, json what a device takes:\n"
-    "  otter board json board.yaml | curl -T - -H 'Content-Type: application/json' http://DEVICE/api/v1/board\n"
+    "  otter board json board.yaml |\n"
+    "      curl -X PUT --data-binary @- -H 'Content-Type: application/json' http://DEVICE/api/v1/board\n"
     "\n";
 
 /* False (said on stderr) if it is not to be read. */

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import { Bench, otter, patched, sha256, until } from './device.mjs';
+import { Bench, OTTER, otter, patched, run, sha256, until } from './device.mjs';
 import { Cutter, Nginx, serve } from './nginx.mjs';
 
 const API = '/api/v1', ANY = { '*': { behaviour: 'healthy', confirm_after_ms: 0 } };
@@ -151,7 +151,10 @@ describe('a channel', { concurrency: 4 }, () => {
         assert.equal((await otter(['nvs', 'build', table, '-o', nvs, '--size', '24K'])).code, 0);
         assert.equal((await otter(['nvs', 'get', nvs, 'ota', 'channels'])).out.trim(), json.out.trim());
         const d = await bench.device({ image: v10, scenario: ANY, args: ['--ca', nginx.ca] });
-        answered(await ask(d, 'PUT', '/board', json.out), 200, null);
+        const recipe = /otter (board json board\.yaml[^]*?\/board)\n/.exec((await otter(['board', '--help'])).out)[1];
+        const sent = await run('sh', ['-c', `"${OTTER}" ${recipe.replace('board.yaml', file).replace('http://DEVICE', d.url)}`]);
+        assert.equal(sent.out, 'OK', sent.err);
+        assert.equal((await ask(d, 'GET', '/board')).body, json.out.trim());
         answered(await update(d), 200, 'switched');
         const bad = await otter(['board', 'check', bench.file('a: 1\nota:\n  channels: 7\n', '.yaml')]);
         assert.deepEqual([bad.code, bad.err.replace(/^.*, line/, 'line')], [3, 'line 3: "channels" is no list\n']);
