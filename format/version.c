@@ -70,7 +70,7 @@ static bool are_parts(struct slice s)
 /* What git describe adds, from the end: "-dirty", and before that "-3-gabc1234". tail begins with its "-". */
 static void take_described(struct version *v, struct slice *tail)
 {
-    enum { HASH_MIN = 4, HASH_MAX = 64 };
+    enum { HASH_MIN = 3, HASH_MAX = 64 };
     static const char dirty[] = "-dirty";
     const size_t n = sizeof dirty - 1;
     v->dirty = tail->n >= n && memcmp(tail->p + tail->n - n, dirty, n) == 0;

@@ -39,6 +39,7 @@ static const char *const ascending[] = {
     "1.0.0-rc.2",
     "1.0.0",
     "1.0.0-dirty",
+    "v1.0.0-2-gabc",
     "v1.0.0-3-gabcd",
     "V1.0.0-3-gabcd-dirty",
     "v1.0.0-20-g0123456789abcdef0123456789abcdef01234567",
@@ -88,7 +89,7 @@ static void neither_is_newer(void **state)
 static void nearly_described(void **state)
 {
     (void)state;
-    static const char *const pre[] = {"1.0.0-3-gabc",   "1.0.0-3-gABCD",  "1.0.0-3-habcd", "1.0.0-x-gabcd",
+    static const char *const pre[] = {"1.0.0-3-gab",    "1.0.0-3-gABCD",  "1.0.0-3-habcd", "1.0.0-x-gabcd",
                                       "1.0.0-gabcd",    "1.0.0-3-gabcdx", "1.0.0--gabcd",  "1.0.0-dirt",
                                       "1.0.0-3-g",      "1.0.0-3",        "1.0.0-dirty-",  "1.0.0-dirty.1",
                                       "1.0.0-3-gabcd.1"};
