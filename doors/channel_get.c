@@ -54,8 +54,6 @@ static enum otter_err read_text(struct otter_channel *c, struct otter_channel_ge
     return OTTER_OK;
 }
 
-static bool redirects(int status) { return status == 301 || status == 302 || status == 303 || status / 2 == 307 / 2; }
-
 /* To where the reply points; g->end is that then. */
 static enum otter_err follow(struct otter_channel *c, struct otter_channel_get *g, const char *location)
 {
@@ -85,7 +83,7 @@ static enum otter_err one_hop(struct otter_channel *c, struct otter_channel_get 
     if (!e && reply.status == 200) {
         memcpy(etag, reply.etag, OTTER_ETAG_MAX + 1);
         e = reply.packed ? OTTER_REPLY : read_text(c, g, since);
-    } else if (!e && redirects(reply.status)) {
+    } else if (!e && otter_fetch_redirects(reply.status)) {
         e = follow(c, g, location);
         if (!e) e = OTTER_AGAIN;
     } else if (!e && (reply.status != 304 || !*etag)) {

@@ -342,7 +342,7 @@ static enum otter_err accept(struct otter_fetch *f, const struct otter_net_reply
     return OTTER_AGAIN;
 }
 
-static bool redirects(int status)
+bool otter_fetch_redirects(int status)
 {
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
@@ -351,7 +351,7 @@ static bool busy_server(int status) { return status >= 500 || status == 408 || s
 
 static enum otter_err judge(struct otter_fetch *f, const struct otter_net_reply *r, uint32_t from)
 {
-    if (redirects(r->status)) return redirect(f);
+    if (otter_fetch_redirects(r->status)) return redirect(f);
     if (r->status == 200 || r->status == 206) return accept(f, r, from);
     if (r->status == 403 || r->status == 410) return wait_for_url(f);
     if (r->status == 416 && from) return start_over(f);

@@ -96,5 +96,7 @@ void otter_fetch_words(const struct otter_fetch *f, char *buf);
 /* May this URL be fetched from? OTTER_URL, OTTER_INSECURE. from: the URL that redirects to it; NULL. */
 enum otter_err otter_fetch_allowed(const struct otter_device *d, const struct otter_fetch_policy *policy,
                                    const char *from, const char *url);
+/* Does a reply of this status lead on by its Location? */
+bool otter_fetch_redirects(int status);
 
 #endif

@@ -353,6 +353,16 @@ describe('who is trusted', { concurrency: 4 }, () => {
         answered(await update(d), 200, 'switched');
         await d.runs('1.1.0');
     });
+    test('a redirect of every kind is followed', async () => {
+        const s = await serve((q, r) => {
+            if (q.url === '/x.json') return r.end(JSON.stringify({ version: '9.0.0', path: 'x' }));
+            const [, status, next] = /^\/(\d{3})(.*)/.exec(q.url);
+            r.writeHead(Number(status), { Location: '/' + next }).end();
+        });
+        const d = await device(`${s.url}/301302303307308x.json`);
+        assert.equal(JSON.parse((await check(d)).body).available, '9.0.0');
+        s.close();
+    });
 });
 
 describe('on the way', { concurrency: 4 }, () => {

@@ -53,6 +53,7 @@ const descriptors = [
     ['no HTTP', raw('SSH-2.0-OpenSSH_9.2\r\n'), 'bad_reply'],
     ['nothing at all', raw(''), 'server_unreachable'],
     ['304 for nothing', reply(304), 'server_refused'],
+    ['a status that leads nowhere any more', reply(306, { Location: '/image' }), 'server_refused'],
     ['a redirect to a password', reply(302, { Location: 'http://a:b@127.0.0.1/' }), 'bad_reply'],
     ['a redirect of 6000 characters', reply(302, { Location: '/' + 'x'.repeat(6000) }), 'bad_reply'],
     ['a redirect to javascript', reply(302, { Location: 'javascript:alert(1)' }), 'bad_reply'],
