@@ -12,8 +12,9 @@ static uint32_t now(const struct otter_channel *c)
     return clock->now_ms(clock->ctx);
 }
 
-static bool cancelled(const struct otter_channel *c)
+static bool is_cancelled(void *ctx)
 {
+    const struct otter_channel *c = ctx;
     const struct otter_lock *lock = c->config.lock;
     lock->take(lock->ctx);
     bool is = c->cancelled;
@@ -48,7 +49,7 @@ static enum otter_err read_text(struct otter_channel *c, struct otter_channel_ge
         else
             g->size += n;
         if (g->size > OTTER_DESCRIPTOR_MAX) return OTTER_DESCRIPTOR;
-        if (cancelled(c)) return OTTER_CANCELLED;
+        if (is_cancelled(c)) return OTTER_CANCELLED;
         if (now(c) - since >= 2 * c->fetch.policy.timeout_ms) return OTTER_NET_TIMEOUT;
     }
     return OTTER_OK;
@@ -74,6 +75,8 @@ static enum otter_err one_hop(struct otter_channel *c, struct otter_channel_get 
                                         .if_none_match = *etag ? etag : NULL,
                                         .gzip = true,
                                         .timeout_ms = c->fetch.policy.timeout_ms,
+                                        .stop = is_cancelled,
+                                        .stop_ctx = c,
                                         .location = location,
                                         .location_size = OTTER_URL_MAX + 1};
     uint32_t since = now(c);

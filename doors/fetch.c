@@ -358,6 +358,15 @@ static enum otter_err judge(struct otter_fetch *f, const struct otter_net_reply 
     return busy_server(r->status) ? try_later(f, OTTER_SERVER) : end(f, OTTER_SERVER);
 }
 
+static bool is_cancelled(void *ctx)
+{
+    const struct otter_fetch *f = ctx;
+    take(f);
+    bool is = f->cancelled;
+    give(f);
+    return is;
+}
+
 static enum otter_err connect_now(struct otter_fetch *f)
 {
     struct otter_net_reply reply = {0};
@@ -367,6 +376,8 @@ static enum otter_err connect_now(struct otter_fetch *f)
                                         .from = from,
                                         .if_range = from && f->etag[0] ? f->etag : NULL,
                                         .timeout_ms = f->policy.timeout_ms,
+                                        .stop = is_cancelled,
+                                        .stop_ctx = f,
                                         .location = (char *)f->piece,
                                         .location_size = OTTER_FETCH_PIECE + 1};
     f->tries++;

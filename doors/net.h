@@ -23,7 +23,9 @@ struct otter_net_request {
     const char *if_none_match; /* an ETag; NULL */
     bool gzip;                 /* a compressed body is welcome, and handed out unpacked; else "identity" */
     uint32_t timeout_ms;       /* until the reply's head is there */
-    char *location;            /* takes a redirect's Location; not NULL */
+    bool (*stop)(void *ctx);   /* is the reply wanted no more? Takes the lock */
+    void *stop_ctx;
+    char *location; /* takes a redirect's Location; not NULL */
     size_t location_size;
 };
 
@@ -40,7 +42,9 @@ struct otter_net_reply {
 struct otter_net {
     void *ctx;
     /* Sends the request and waits for the reply's head. OTTER_CERTIFICATE, OTTER_UNREACHABLE, OTTER_NET_TIMEOUT,
-     * OTTER_MEMORY; OTTER_REPLY if it is no HTTP. A Location that does not fit is empty. */
+     * OTTER_MEMORY; OTTER_REPLY if it is no HTTP. A Location that does not fit is empty. While it waits it asks stop()
+     * about every OTTER_NET_READ_MS, and ends with OTTER_CANCELLED; esp_http_client cannot be asked to while it
+     * resolves a name, connects and shakes hands, so the chip stops only after that. */
     enum otter_err (*open)(void *ctx, const struct otter_net_request *request, struct otter_net_reply *reply);
     /* Waits for bytes, at most about OTTER_NET_READ_MS: OTTER_AGAIN if none came. *got == 0 with OTTER_OK: the body has
      * ended as its length or framing says; before that it is OTTER_UNREACHABLE. */

@@ -129,6 +129,7 @@ struct server {
     const struct fixture_image *file;
     const char *etag;
     bool no_range, ignores_if_range, no_length, lies_about_range, stalls;
+    bool silent;            /* no head comes */
     uint32_t cut_at;        /* the connection breaks in front of this byte; 0: never */
     uint32_t cut_every;     /* and each after so many more */
     struct answer first[8]; /* replies before the file; status 0 and err 0: none */
@@ -177,6 +178,11 @@ static enum otter_err net_open(void *ctx, const struct otter_net_request *q, str
     if (s->before) s->before(s);
     s->requests++;
     snprintf(s->url, sizeof s->url, "%s", q->url);
+    for (uint32_t ms = 0; s->silent; ms += OTTER_NET_READ_MS) {
+        if (ms >= q->timeout_ms) return OTTER_NET_TIMEOUT;
+        if (q->stop(q->stop_ctx)) return OTTER_CANCELLED;
+        b.world.more_ms += OTTER_NET_READ_MS;
+    }
     const struct answer *a = &s->first[s->answered];
     memset(r, 0, sizeof *r);
     if (s->answered < 8 && (a->status || a->err)) {
@@ -644,6 +650,27 @@ static void cancelled_anywhere(void **state)
     }
 }
 
+static void cancel_it(struct server *s)
+{
+    (void)s;
+    otter_fetch_cancel(&b.fetch);
+}
+
+/* Nobody waits for a server's time to be over. */
+static void cancelled_while_it_connects(void **state)
+{
+    static uint8_t before[FIXTURE_FLASH];
+    (void)state;
+    set_up();
+    memcpy(before, b.flash, sizeof before);
+    b.server.silent = true;
+    b.server.before = cancel_it;
+    enum otter_err e = fetch_it();
+    assert_int_equal(b.server.requests, 1);
+    assert_in_range(b.world.more_ms, 0, 2 * OTTER_NET_READ_MS);
+    refused(e, OTTER_CANCELLED, before);
+}
+
 static void one_at_a_time(void **state)
 {
     (void)state;
@@ -697,18 +724,31 @@ static void power_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(urls_that_are_none), cmocka_unit_test(urls_of_this_device),
-        cmocka_unit_test(references),         cmocka_unit_test(straight),
-        cmocka_unit_test(the_same_again),     cmocka_unit_test(without_length),
-        cmocka_unit_test(cut_anywhere),       cmocka_unit_test(cut_all_the_time),
-        cmocka_unit_test(restarted_anywhere), cmocka_unit_test(restarted_and_changed),
-        cmocka_unit_test(without_range),      cmocka_unit_test(changed_meanwhile),
-        cmocka_unit_test(without_etag),       cmocka_unit_test(servers_that_are_busy),
-        cmocka_unit_test(expired_midway),     cmocka_unit_test(redirected),
-        cmocka_unit_test(redirected_nowhere), cmocka_unit_test(served_wrongly),
-        cmocka_unit_test(wrong_files),        cmocka_unit_test(never_the_whole),
-        cmocka_unit_test(http_where_it_may),  cmocka_unit_test(cancelled_anywhere),
-        cmocka_unit_test(one_at_a_time),      cmocka_unit_test(power_goes),
+        cmocka_unit_test(urls_that_are_none),
+        cmocka_unit_test(urls_of_this_device),
+        cmocka_unit_test(references),
+        cmocka_unit_test(straight),
+        cmocka_unit_test(the_same_again),
+        cmocka_unit_test(without_length),
+        cmocka_unit_test(cut_anywhere),
+        cmocka_unit_test(cut_all_the_time),
+        cmocka_unit_test(restarted_anywhere),
+        cmocka_unit_test(restarted_and_changed),
+        cmocka_unit_test(without_range),
+        cmocka_unit_test(changed_meanwhile),
+        cmocka_unit_test(without_etag),
+        cmocka_unit_test(servers_that_are_busy),
+        cmocka_unit_test(expired_midway),
+        cmocka_unit_test(redirected),
+        cmocka_unit_test(redirected_nowhere),
+        cmocka_unit_test(served_wrongly),
+        cmocka_unit_test(wrong_files),
+        cmocka_unit_test(never_the_whole),
+        cmocka_unit_test(http_where_it_may),
+        cmocka_unit_test(cancelled_anywhere),
+        cmocka_unit_test(one_at_a_time),
+        cmocka_unit_test(power_goes),
+        cmocka_unit_test(cancelled_while_it_connects),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

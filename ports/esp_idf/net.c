@@ -3,6 +3,7 @@
 
 #include <esp_crt_bundle.h>
 #include <esp_http_client.h>
+#include <esp_timer.h>
 #include <esp_tls.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +88,19 @@ static bool make_client(struct client *c, const struct otter_net_request *q)
            set_header(c, "If-Range", q->if_range) && set_header(c, "Range", q->from ? range : NULL);
 }
 
+/* Waits in pieces, since nothing interrupts esp_http_client: one that timed out is followed by the next. */
+static int64_t fetch_head(struct client *c, const struct otter_net_request *q, bool *stop)
+{
+    const int64_t end = esp_timer_get_time() + (int64_t)q->timeout_ms * 1000;
+    int64_t length;
+    esp_http_client_set_timeout_ms(c->handle, OTTER_NET_READ_MS);
+    do {
+        length = esp_http_client_fetch_headers(c->handle);
+        *stop = q->stop(q->stop_ctx);
+    } while (length == -ESP_ERR_HTTP_EAGAIN && esp_timer_get_time() < end && !*stop);
+    return length;
+}
+
 static enum otter_err net_open(void *ctx, const struct otter_net_request *q, struct otter_net_reply *r)
 {
     struct client *c = ctx;
@@ -96,18 +110,17 @@ static enum otter_err net_open(void *ctx, const struct otter_net_request *q, str
     c->bad_certificate = false;
     if (!make_client(c, q)) return OTTER_MEMORY;
     esp_err_t e = esp_http_client_open(c->handle, 0);
-    int64_t length = e ? -1 : esp_http_client_fetch_headers(c->handle);
+    bool stop = false;
+    int64_t length = e ? -1 : fetch_head(c, q, &stop);
     c->reply = NULL;
     if (c->bad_certificate) return OTTER_CERTIFICATE;
     if (e == ESP_ERR_NO_MEM) return OTTER_MEMORY;
     if (e) return OTTER_UNREACHABLE;
-    if (length == -ESP_ERR_HTTP_EAGAIN) return OTTER_NET_TIMEOUT;
+    if (length == -ESP_ERR_HTTP_EAGAIN) return stop ? OTTER_CANCELLED : OTTER_NET_TIMEOUT;
     r->status = esp_http_client_get_status_code(c->handle);
     if (length < 0 || r->status < 100) return OTTER_REPLY;
     r->has_length = !esp_http_client_is_chunked_response(c->handle) && !r->packed;
     if (r->has_length) r->length = (uint64_t)length;
-    /* From here on it waits for a piece only so long. */
-    esp_http_client_set_timeout_ms(c->handle, OTTER_NET_READ_MS);
     return OTTER_OK;
 }
 

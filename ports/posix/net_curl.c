@@ -175,12 +175,14 @@ static void read_head(struct net_curl *c, const struct otter_net_request *q, str
 static enum otter_err net_open(void *ctx, const struct otter_net_request *q, struct otter_net_reply *r)
 {
     struct net_curl *c = ctx;
-    uint64_t end = now_ms() + q->timeout_ms;
+    uint64_t end = now_ms() + q->timeout_ms, at = 0;
+    bool stop = false;
     c->held_at = c->held_size = 0;
     c->head = c->done = c->paused = false;
     if (!set_request(c, q) || curl_multi_add_handle(c->multi, c->easy) != CURLM_OK) return OTTER_MEMORY;
-    while (!c->head && !c->done && now_ms() < end) turn(c, (int)(end - now_ms()));
-    if (!c->head && !c->done) return OTTER_NET_TIMEOUT;
+    while (!c->head && !c->done && (at = now_ms()) < end && !(stop = q->stop(q->stop_ctx)))
+        turn(c, end - at < OTTER_NET_READ_MS ? (int)(end - at) : OTTER_NET_READ_MS);
+    if (!c->head && !c->done) return stop ? OTTER_CANCELLED : OTTER_NET_TIMEOUT;
     if (!c->head) return c->result ? translate(c->result) : OTTER_REPLY;
     read_head(c, q, r);
     return OTTER_OK;

@@ -408,6 +408,19 @@ describe('on the way', { concurrency: 4 }, () => {
         await unharmed(d);
     });
 
+    for (const silent of ['c.json', 'x.bin'])
+        test(`cancelled while nothing comes of ${silent}`, async () => {
+            const s = await serve((q, r) => { if (!q.url.endsWith(silent)) r.end(JSON.stringify({ version: '1.1.0', path: 'x.bin' })); });
+            const d = await device(s.url + '/c.json', { channels: GOOD }), waits = update(d);
+            await until('the request', () => s.requests() === (silent === 'c.json' ? 1 : 2));
+            const from = Date.now();
+            answered(await ask(d, 'DELETE', '/firmware/update'), 200, null);
+            answered(await waits, 409, 'cancelled');
+            assert.ok(Date.now() - from < 3000, `${Date.now() - from} ms`);
+            await unharmed(d);
+            s.close();
+        });
+
     test('in the background, with progress', async () => {
         nginx.put('back.json', release(big, '1.1.0', '/slow/big.bin'));
         const d = await device(`${nginx.url()}/back.json`);
