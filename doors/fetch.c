@@ -387,6 +387,7 @@ static enum otter_err connect_now(struct otter_fetch *f)
     enum otter_err e = f->net->open(f->net->ctx, &request, &reply);
     take(f);
     f->status = e ? 0 : reply.status;
+    f->packed = !e && reply.packed;
     give(f);
     if (e) return may_pass(e) ? try_later(f, e) : end(f, e);
     return judge(f, &reply, from);
@@ -497,4 +498,6 @@ void otter_fetch_words(const struct otter_fetch *f, char *buf)
     size_t n = strlen(buf);
     if (f->err == OTTER_SERVER || f->err == OTTER_URL_EXPIRED)
         snprintf(buf + n, OTTER_UPDATE_WORDS - n, " Its status: %d.", f->status);
+    if (f->err == OTTER_REPLY && f->packed)
+        snprintf(buf + n, OTTER_UPDATE_WORDS - n, " It is packed (Content-Encoding): let the server send it as it is.");
 }

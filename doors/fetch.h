@@ -72,6 +72,7 @@ struct otter_fetch {
     uint8_t hops, wasted; /* redirects in a row; sessions whose bytes were given up */
     bool open, cancelled;
     bool restart; /* the next request is for the whole file */
+    bool packed;  /* the last reply was, though nobody had asked for that */
 };
 
 /* All must outlive f. */

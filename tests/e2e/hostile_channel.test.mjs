@@ -63,12 +63,12 @@ const descriptors = [
     ['silence', () => {}, 'server_timeout'],
 ];
 
-// [what, the image's server, error]
+// [what, the image's server, error, words]
 const images = [
     ['nothing', reply(200, { 'Content-Length': 0 }), 'empty'],
     ['a page', json('<!doctype html>' + 'x'.repeat(4000)), 'bad_magic'],
     ['an image of zeros', json('\0'.repeat(4000)), 'bad_magic'],
-    ['packed', reply(200, { 'Content-Encoding': 'gzip' }, gzipSync(good)), 'bad_reply'],
+    ['packed', reply(200, { 'Content-Encoding': 'gzip' }, gzipSync(good)), 'bad_reply', /It is packed/],
     ['a part that nobody asked for', reply(206, { 'Content-Range': `bytes 5-9/${good.length}` }, 'hello'), 'bad_reply'],
     ['more than any flash', raw(`HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n`), 'too_big'],
     ['another version', async (q, r) => r.end(await odd('3.0.0')), 'wrong_version'],
@@ -97,12 +97,13 @@ const d = await bench.device({ image: v10, table: 'two_ota_large', scenario: { '
 const SLOTS = 0x20000;  // behind settings and otadata
 const update = () => fetch(d.url + '/api/v1/firmware/update', { method: 'POST' });
 
-async function meets(error, status) {
+async function meets(error, status, words = /./) {
     const r = await update(), body = await r.text(), result = r.headers.get('otter-result');
     assert.ok(r.status >= 400, `${r.status} ${result}: ${body}`);
     if (error) assert.equal(result, error, body);
     assert.notEqual(result, 'unknown');
     if (status) assert.equal(r.status, status, body);
+    assert.match(body, words);
     assert.equal((await d.status()).running.version, '1.0.0');
 }
 
@@ -118,11 +119,11 @@ for (const [what, answer, error, status = 520] of descriptors)
         return meets(error, error && status);
     }));
 
-for (const [what, answer, error] of images)
+for (const [what, answer, error, words] of images)
     test(`an image: ${what}`, () => untouched(() => {
         descriptor = json(release);
         image = answer;
-        return meets(error);
+        return meets(error, null, words);
     }));
 
 for (const [what, answer, error, more] of late)
