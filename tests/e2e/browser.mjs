@@ -171,6 +171,27 @@ async function watchParts(page) {
     });
 }
 
+// Makes the page believe that the device says this of its channel and update, too, from now on and whenever it is called.
+async function actor(page, first) {
+    const channel = { ...first }, update = {};
+    await page.route('**/firmware/status', async route => {
+        const reply = await route.fetch(), st = await reply.json();
+        Object.assign(st.channel, channel);
+        Object.assign(st.update, update);
+        await route.fulfill({ response: reply, json: st });
+    });
+    const says = async (more, moreUpdate) => {
+        Object.assign(channel, more);
+        Object.assign(update, moreUpdate);
+        const read = page.waitForResponse('**/firmware/status');
+        await page.evaluate(() => { document.dispatchEvent(new Event('visibilitychange')); });
+        await (await read).finished();
+        await page.evaluate(() => new Promise(requestAnimationFrame));
+    };
+    await says();
+    return says;
+}
+
 // Each part of the pool is drawn where it is, as wide as it is; but for the lines between the parts.
 function isToScale(bar, division, names) {
     const first = bar[0].left, scale = division.pool.size / (bar.at(-1).left + bar.at(-1).width - first);
@@ -498,6 +519,7 @@ const cases = {
         const d = fetching, page = await open(d), { boot_id } = await d.status();
         await page.selectOption('#channel', 'gone');
         await sees(page, 'offer', /^The server answered with an error\. Its status: 404\.$/);
+        assert.equal(await page.getAttribute('#offer', 'class'), 'note bad');
         assert.equal(await page.isVisible('#fetch'), false);
         await page.selectOption('#channel', 'stable');
         await sees(page, 'offer', /^1\.0\.0 is available/);
@@ -508,6 +530,55 @@ const cases = {
         await sees(page, 'note', /^The image's version is not the one.* The running firmware was not touched\.$/);
         await shot(page, '26-channel-failed');
         await still(d, '5.0.0', boot_id);
+    },
+
+    async 'a channel: every verdict in words'() {
+        const page = await open(fetching), says = await actor(page, { available: '7.0.0', check_error: null });
+        const shows = async (offer, notes, button) => {
+            await sees(page, 'offer', offer);
+            assert.equal(await text(page, 'notes'), notes);
+            assert.equal(await page.isVisible('#fetch'), !!button);
+            if (button) assert.equal(await text(page, 'fetch'), button);
+            assert.equal(await page.getAttribute('#offer', 'class'), 'soft');
+        };
+        await says({ verdict: 'needs_cable', notes: 'Another table.' });
+        await shows(/^7\.0\.0 cannot be taken over the air; install it by cable$/, 'Another table.');
+        await says({ verdict: 'version_too_far', notes: null });
+        await shows(/^7\.0\.0 cannot follow what runs; install a version in between first$/, '');
+        await says({ verdict: 'none', vanished: 'testing' });
+        await shows(/^The channel testing is no more\. Not looked at yet$/, '');
+        await says({ verdict: 'older', vanished: null });
+        await shows(/^7\.0\.0 is offered, which is not newer than what runs$/, '', 'Go back to 7.0.0');
+        await page.click('#fetch');
+        await sees(page, 'asktext', /^Install 7\.0\.0, which is not newer than what runs\?$/);
+        const asked = page.waitForRequest(r => r.method() === 'POST');
+        await page.route('**/firmware/update', route => route.fulfill({ status: 202, body: 'OK' }));
+        await page.click('#yes');
+        assert.equal((await asked).headers()['x-firmware-older'], 'accepted');
+    },
+
+    async 'a channel: only what is over is told as a failure'() {
+        const page = await open(fetching), says = await actor(page, { updates: 1 });
+        // The session is over, not the update.
+        await says({ state: 'waiting', available: '7.0.0' }, { state: 'failed', door: 'channel', error: 'idle', message: 'No bytes came.' });
+        await sees(page, 'offer', /^The connection broke; it is tried again/);
+        assert.equal(await text(page, 'note'), '');
+        await says({ state: 'idle', updates: 2, error: 'deadline', message: 'It took too long.' });
+        await sees(page, 'note', /^It took too long\. The running firmware was not touched\.$/);
+        await says({ check_error: 'cancelled', check_message: 'It was cancelled.' });
+        await sees(page, 'offer', /^It was cancelled\.$/);
+        assert.equal(await page.getAttribute('#offer', 'class'), 'soft');
+    },
+
+    async 'a channel: another board is shown'() {
+        const d = fetching, page = await open(d, { deaf: true }), names = () => page.$$eval('#channel option', all => all.map(o => o.textContent));
+        await page.waitForFunction(() => document.querySelectorAll('#channel option').length === 3);
+        const channels = [{ name: 'new', path: from + '/gone.json' }], body = JSON.stringify({ ota: { channels } });
+        const r = await fetch(d.url + '/api/v1/board', { method: 'PUT', body, headers: { 'Content-Type': 'application/json' } });
+        assert.equal(r.status, 200);
+        await page.waitForFunction(() => document.getElementById('channel').value === 'new');
+        assert.deepEqual(await names(), ['new']);
+        await sees(page, 'offer', /^The channel stable is no more\./);
     },
 
     async 'no script error, and nothing asked of any other host'() {
