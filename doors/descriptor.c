@@ -7,6 +7,7 @@
 
 #include "doors/text.h"
 #include "doors/url.h"
+#include "format/version.h"
 
 static enum otter_err bad(struct otter_descriptor_reader *r, const char *why)
 {
@@ -62,7 +63,8 @@ static enum otter_err read_version(struct otter_descriptor_reader *r, const cJSO
     strcpy(out->version, version);
     if (!has(o, "min_version")) return OTTER_OK;
     version = otter_json_text(o, "min_version", OTTER_VERSION_MAX);
-    if (!version) return bad(r, "\"min_version\" is no text of 1 to 31 characters");
+    if (!version || !otter_version_is(version, strlen(version)))
+        return bad(r, "\"min_version\" is no version, like 1.2.0, of 1 to 31 characters");
     strcpy(out->min_version, version);
     return OTTER_OK;
 }

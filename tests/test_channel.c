@@ -36,8 +36,8 @@ static void good_descriptors(void **state)
         {"{\"version\":\"1\",\"path\":\"a\",\"size\":null,\"sha256\":null,\"notes\":null,\"min_version\":null,"
          "\"requires_full_flash\":null,\"else\":[1,{\"x\":2}]}",
          "1", "https://h/ota/a", 0, false},
-        {"{\"version\":\"1\",\"path\":\"a\",\"requires_full_flash\":false,\"notes\":\"\"}", "1", "https://h/ota/a", 0,
-         false},
+        {"{\"version\":\"1\",\"path\":\"a\",\"requires_full_flash\":false,\"notes\":\"\",\"min_version\":\"v0.9\"}",
+         "1", "https://h/ota/a", 0, false},
         {"{\"name\":\"x\",\"version\":\"3\",\"builds\":[{\"chipFamily\":\"ESP32\",\"parts\":[{\"path\":\"no\","
          "\"offset\":65536}]},"
          "{\"chipFamily\":\"ESP32-C3\",\"parts\":[{\"path\":\"boot\",\"offset\":0},{\"path\":\"t\",\"offset\":32768},"
@@ -132,6 +132,9 @@ static void bad_descriptors(void **state)
          OTTER_DESCRIPTOR},
         {"{\"version\":\"1\",\"path\":\"p\",\"sha256\":true}", OTTER_DESCRIPTOR},
         {"{\"version\":\"1\",\"path\":\"p\",\"min_version\":2}", OTTER_DESCRIPTOR},
+        {"{\"version\":\"1\",\"path\":\"p\",\"min_version\":\"\"}", OTTER_DESCRIPTOR},
+        {"{\"version\":\"1\",\"path\":\"p\",\"min_version\":\"latest\"}", OTTER_DESCRIPTOR},
+        {"{\"version\":\"1\",\"path\":\"p\",\"min_version\":\"4ad9b17\"}", OTTER_DESCRIPTOR},
         {"{\"version\":\"1\",\"path\":\"p\",\"notes\":[]}", OTTER_DESCRIPTOR},
         {"{\"version\":\"1\",\"path\":\"p\",\"requires_full_flash\":\"yes\"}", OTTER_DESCRIPTOR},
         {"{\"version\":\"1\",\"builds\":{}}", OTTER_DESCRIPTOR},
