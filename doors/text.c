@@ -55,10 +55,13 @@ static bool is_small(const char *text, size_t size)
     for (size_t i = 0; i < size; i++) {
         /* A NUL, which cJSON takes for a blank. */
         if (!text[i]) return false;
-        if (quoted && text[i] == '\\')
+        if (quoted && text[i] == '\\') {
             i++;
-        else if (text[i] == '"')
+            /* The same: cJSON's texts would end there, unseen. */
+            if (size - i >= 5 && memcmp(text + i, "u0000", 5) == 0) return false;
+        } else if (text[i] == '"') {
             quoted = !quoted;
+        }
         if (quoted) continue;
         if (strchr(",[{", text[i])) values++;
         if (strchr("[{", text[i])) depth++;

@@ -111,6 +111,7 @@ static void bad_descriptors(void **state)
         {"{\"Version\":\"1\",\"path\":\"p\"}", OTTER_DESCRIPTOR},
         {"{\"version\":\"12345678901234567890123456789012\",\"path\":\"p\"}", OTTER_DESCRIPTOR},
         {"{\"version\":\"1\\n\",\"path\":\"p\"}", OTTER_DESCRIPTOR},
+        {"{\"version\":\"1\\u0000junk\",\"path\":\"p\"}", OTTER_DESCRIPTOR},
         {"{\"version\":\"\xFF\",\"path\":\"p\"}", OTTER_DESCRIPTOR},
         {"{\"version\":\"1\"}", OTTER_DESCRIPTOR},
         {"{\"version\":\"1\",\"path\":7}", OTTER_DESCRIPTOR},
@@ -189,6 +190,22 @@ static void json_within_limits(void **state)
     cJSON_Delete(json);
 }
 
+/* A text that ends at a NUL is not the one that was written. */
+static void no_nul_in_a_text(void **state)
+{
+    static const char *const bad[] = {"\"testing\\u0000evil\"", "\"\\u0000\"", "[\"a\",{\"b\\u0000\":1}]",
+                                      "\"\\\\\\u0000\"", "\"\\u0000"};
+    static const char *const good[] = {"\"\\\\u0000\"", "\"u0000\"", "\"\\u0001\"", "\"\\u1000\""};
+    (void)state;
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (otter_json_read(bad[i], strlen(bad[i]))) fail_msg("taken: %s", bad[i]);
+    for (unsigned i = 0; i < sizeof good / sizeof good[0]; i++) {
+        cJSON *json = otter_json_read(good[i], strlen(good[i]));
+        if (!json) fail_msg("refused: %s", good[i]);
+        cJSON_Delete(json);
+    }
+}
+
 /* ---- board configurations ---- */
 
 #define CHANNEL(name, path) "{\"name\":\"" name "\",\"path\":\"" path "\"}"
@@ -215,6 +232,7 @@ static void boards_as_json(void **state)
         BOARD(CHANNEL("", "https://h/")),
         BOARD(CHANNEL("12345678901234567", "https://h/")),
         BOARD(CHANNEL("a\\u0001", "https://h/")),
+        BOARD(CHANNEL("a\\u0000b", "https://h/")),
         BOARD(CHANNEL("a", "h/")),
         BOARD(CHANNEL("a", "ftp://h/")),
         BOARD(CHANNEL("a", "https://h/") "," CHANNEL("a", "https://h/")),
@@ -341,6 +359,7 @@ int main(void)
         cmocka_unit_test(long_notes_are_cut_at_a_character),
         cmocka_unit_test(bad_descriptors),
         cmocka_unit_test(json_within_limits),
+        cmocka_unit_test(no_nul_in_a_text),
         cmocka_unit_test(boards_as_json),
         cmocka_unit_test(boards_as_yaml),
         cmocka_unit_test(boards_in_the_settings),

@@ -109,6 +109,7 @@ describe('a channel', { concurrency: 4 }, () => {
         answered(await choose(d, 'nobody'), 404, 'no_channel');
         answered(await choose(d, 'x'.repeat(64)), 404, 'no_channel');
         answered(await choose(d, 'x'.repeat(3000)), 413, 'body_too_large');
+        answered(await ask(d, 'POST', '/firmware/channel', '"stable\\u0000evil"'), 400, 'bad_argument');
         answered(await choose(d, 7), 400, 'bad_argument');
         answered(await choose(d, { a: 1 }), 400, 'bad_argument');
         answered(await ask(d, 'POST', '/firmware/channel', 'stable'), 400, 'bad_argument');
