@@ -48,7 +48,6 @@ static const char *add_channel(struct otter_board *b, const cJSON *c)
         const char **to = is_name ? &name : &path;
         if (!is_name && strcmp(item->string, "path") != 0) return "a channel has other keys than name and path";
         if (!cJSON_IsString(item)) return is_name ? "a channel's name is no text" : "a channel's path is no text";
-        if (*to) return "a channel has a key twice";
         *to = item->valuestring;
     }
     if (!name) return "a channel has no name";
@@ -59,7 +58,7 @@ static const char *read_json(const cJSON *json, struct otter_board *b)
 {
     const cJSON *ota = cJSON_GetObjectItemCaseSensitive(json, "ota"), *channel;
     const cJSON *channels = cJSON_GetObjectItemCaseSensitive(ota, "channels");
-    if (!cJSON_IsObject(json)) return "it is no JSON object within its limits";
+    if (!cJSON_IsObject(json)) return "it is no JSON object within its limits, each key in it once";
     if (!ota) return "\"ota\" is missing";
     if (!cJSON_IsObject(ota)) return "\"ota\" is no object";
     if (!channels) return "\"channels\" is missing";

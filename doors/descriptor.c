@@ -136,7 +136,7 @@ static enum otter_err read_manifest(struct otter_descriptor_reader *r, const cJS
 
 static enum otter_err read_release(struct otter_descriptor_reader *r, const cJSON *o, struct otter_release *out)
 {
-    if (!cJSON_IsObject(o)) return bad(r, "it is no JSON object within its limits");
+    if (!cJSON_IsObject(o)) return bad(r, "it is no JSON object within its limits, each key in it once");
     enum otter_err e = read_version(r, o, out);
     if (!e) e = read_rest(r, o, out);
     if (e || out->needs_cable) return e;

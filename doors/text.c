@@ -71,13 +71,31 @@ static bool is_small(const char *text, size_t size)
     return true;
 }
 
+static bool is_among(const cJSON *item, const char *name)
+{
+    while (item && strcmp(item->string, name) != 0) item = item->next;
+    return item;
+}
+
+/* Of two values by one name each reader takes another one. As deep as is_small() lets it be. */
+static bool names_once(const cJSON *json)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, json)
+    {
+        if (cJSON_IsObject(json) && is_among(item->next, item->string)) return false;
+        if (!names_once(item)) return false;
+    }
+    return true;
+}
+
 cJSON *otter_json_read(const char *text, size_t size)
 {
     const char *end = text;
     if (!is_small(text, size)) return NULL;
     cJSON *json = cJSON_ParseWithLengthOpts(text, size, &end, 0);
     while (json && end < text + size && strchr(" \t\r\n", *end) && *end) end++;
-    if (end == text + size) return json;
+    if (end == text + size && names_once(json)) return json;
     cJSON_Delete(json);
     return NULL;
 }

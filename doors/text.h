@@ -21,8 +21,8 @@ int otter_hex_digit(char c);
 bool otter_hex32(const char *text, uint8_t out[32]);
 
 /* One JSON value and nothing behind it; NULL if it is none, or has more than OTTER_JSON_VALUES values or a depth
- * beyond OTTER_JSON_DEPTH: a small text can make a tree that no chip has memory for; or a NUL, as "\u0000" too. To be
- * freed by cJSON_Delete(). */
+ * beyond OTTER_JSON_DEPTH: a small text can make a tree that no chip has memory for; or a NUL, as "\u0000" too, or
+ * an object with a name twice. To be freed by cJSON_Delete(). */
 struct cJSON *otter_json_read(const char *text, size_t size);
 /* The string of that name, of 1 to `most` bytes of UTF-8 without control characters; NULL if there is none such. */
 const char *otter_json_text(const struct cJSON *object, const char *name, size_t most);

@@ -110,6 +110,17 @@ static bool complain(struct reader *r, const yaml_parser_t *p)
     return false;
 }
 
+/* What is read is all of the file. */
+static bool ends(struct reader *r, yaml_parser_t *p)
+{
+    yaml_document_t more;
+    if (!yaml_parser_load(p, &more)) return complain(r, p);
+    const yaml_node_t *root = yaml_document_get_root_node(&more);
+    bool good = !root || refuse(r, root, "a second document begins; one with \"ota\" is all that is read");
+    yaml_document_delete(&more);
+    return good;
+}
+
 bool board_yaml_read(const char *text, size_t size, struct otter_board *out, struct board_yaml_error *error)
 {
     yaml_parser_t parser;
@@ -121,7 +132,7 @@ bool board_yaml_read(const char *text, size_t size, struct otter_board *out, str
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
     bool good = yaml_parser_load(&parser, &doc);
     if (good) {
-        good = read_root(&r, out);
+        good = read_root(&r, out) && ends(&r, &parser);
         yaml_document_delete(&doc);
     } else {
         complain(&r, &parser);

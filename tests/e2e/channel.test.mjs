@@ -128,6 +128,7 @@ describe('a channel', { concurrency: 4 }, () => {
         const json = JSON.stringify({ ota: { channels: [{ name: 'a', path: 'https://h/x.json' }] } });
         answered(await ask(d, 'PUT', '/board', json), 200, null, /^OK$/);
         assert.equal((await ask(d, 'GET', '/board')).body, json);
+        answered(await ask(d, 'PUT', '/board', json.replace(/}$/, ',"ota":{}}')), 400, 'bad_board', /each key in it once/);
         answered(await ask(d, 'PUT', '/board', '{"ota":{"channels":[]}}'), 400, 'bad_board', /there is no channel/);
         assert.equal((await ask(d, 'GET', '/board')).body, json);
         await d.stop();
