@@ -331,6 +331,29 @@ static void boards_as_yaml(void **state)
     }
 }
 
+/* As YAML 1.2 has it, 10.3.2: plain, a name is text unless the core schema makes something else of it. */
+static void plain_names(void **state)
+{
+    static const char *const text[] = {"1.2.3", "2024-01-01", "E2",   "e",     "+",     ".",   "1e",   "1.2e", "0x",
+                                       "0xg",   "0o8",        "0b1",  "1_000", "yes",   "off", "nUll", "tRUE", ".iNF",
+                                       "+.nan", "inf",        "-0x1", "v1",    "12:30", "1-2", "--1",  "..1"};
+    static const char *const other[] = {"17",     "-1",   "+1",    "007",   "0o17", "0x1F", "1.5",  ".5",   "5.",
+                                        "-1.e+3", "1e5",  "1E-5",  "~",     "null", "Null", "NULL", "true", "TRUE",
+                                        "False",  ".inf", "-.INF", "+.Inf", ".nan", ".NaN", ".NAN"};
+    (void)state;
+    for (unsigned i = 0; i < sizeof text / sizeof text[0] + sizeof other / sizeof other[0]; i++) {
+        bool is_text = i < sizeof text / sizeof text[0];
+        const char *name = is_text ? text[i] : other[i - sizeof text / sizeof text[0]];
+        struct board_yaml_error e = {0};
+        struct otter_board b;
+        char yaml[100];
+        int n = snprintf(yaml, sizeof yaml, "ota:\n  channels:\n    - name: %s\n      path: https://h/\n", name);
+        if (board_yaml_read(yaml, (size_t)n, &b, &e) != is_text) fail_msg("%s: %s", name, e.why);
+        if (is_text) assert_string_equal(b.channel[0].name, name);
+        otter_board_free(&b);
+    }
+}
+
 /* What was kept is there after a restart; what is bad is not kept. */
 static void boards_in_the_settings(void **state)
 {
@@ -374,6 +397,7 @@ int main(void)
         cmocka_unit_test(no_nul_in_a_text),
         cmocka_unit_test(boards_as_json),
         cmocka_unit_test(boards_as_yaml),
+        cmocka_unit_test(plain_names),
         cmocka_unit_test(boards_in_the_settings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

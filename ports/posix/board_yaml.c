@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <yaml.h>
 
 struct reader {
@@ -28,18 +27,51 @@ static bool is_word(const yaml_node_t *n, const char *word)
            memcmp(n->data.scalar.value, word, n->data.scalar.length) == 0;
 }
 
-/* Without quotes some words are null, true or numbers, as YAML's core schema has it. */
+static size_t sign(const char *p) { return *p == '+' || *p == '-'; }
+
+/* [-+]?(.[0-9]+|[0-9]+(.[0-9]*)?)([eE][-+]?[0-9]+)? */
+static bool is_number(const char *p)
+{
+    static const char digits[] = "0123456789";
+    p += sign(p);
+    size_t whole = strspn(p, digits), part = p[whole] == '.' ? strspn(p + whole + 1, digits) : 0;
+    if (!whole && !part) return false;
+    p += p[whole] == '.' ? whole + 1 + part : whole;
+    if (*p == 'e' || *p == 'E') {
+        p += 1 + sign(p + 1);
+        size_t exponent = strspn(p, digits);
+        if (!exponent) return false;
+        p += exponent;
+    }
+    return !*p;
+}
+
+/* Of this prefix, and then one or more of the set. */
+static bool is_of(const char *p, const char *prefix, const char *set)
+{
+    size_t n = strlen(prefix);
+    return strncmp(p, prefix, n) == 0 && p[n] && !p[n + strspn(p + n, set)];
+}
+
+/* What is null, true, a number without quotes: YAML 1.2, 10.3.2, the core schema. All else is text, 1.2.3 too. */
+static bool is_no_text(const char *plain)
+{
+    static const char *const words[] = {"",     "~",     "null",  "Null",  "NULL", "true", "True",
+                                        "TRUE", "false", "False", "FALSE", ".nan", ".NaN", ".NAN"};
+    static const char *const infinite[] = {".inf", ".Inf", ".INF"};
+    for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(plain, words[i]) == 0) return true;
+    for (unsigned i = 0; i < sizeof infinite / sizeof infinite[0]; i++)
+        if (strcmp(plain + sign(plain), infinite[i]) == 0) return true;
+    return is_number(plain) || is_of(plain, "0o", "01234567") || is_of(plain, "0x", "0123456789abcdefABCDEF");
+}
+
 static bool is_text(const yaml_node_t *n)
 {
-    static const char *const others[] = {"", "~", "null", "true", "false", ".nan", ".inf", "-.inf", "+.inf"};
     if (n->type != YAML_SCALAR_NODE || strcmp((const char *)n->tag, YAML_STR_TAG) != 0) return false;
     const char *text = (const char *)n->data.scalar.value;
     if (strlen(text) != n->data.scalar.length) return false;
-    if (n->data.scalar.style != YAML_PLAIN_SCALAR_STYLE) return true;
-    for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
-        if (strcasecmp(text, others[i]) == 0) return false;
-    if (text[0] == '0' && (text[1] == 'x' || text[1] == 'o')) return false;
-    return text[strspn(text, "+-.0123456789eE")] != '\0' || !strpbrk(text, "0123456789");
+    return n->data.scalar.style != YAML_PLAIN_SCALAR_STYLE || !is_no_text(text);
 }
 
 /* The value of that key; NULL with *good true: there is none. */
