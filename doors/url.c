@@ -111,8 +111,8 @@ static void drop_segment(struct text *t, size_t root)
     t->out[t->n] = '\0';
 }
 
-/* "/a/./b/../c" as "/a/c"; root: where the path begins in t. */
-static void add_path(struct text *t, size_t root, const char *path, size_t n)
+/* "/a/./b/../c" as "/a/c"; root: where the path begins in t; last: nothing more comes behind it. */
+static void add_path(struct text *t, size_t root, const char *path, size_t n, bool last)
 {
     for (size_t i = 0; i < n && !t->full;) {
         size_t from = path[i] == '/' ? i + 1 : i, end = from;
@@ -123,7 +123,7 @@ static void add_path(struct text *t, size_t root, const char *path, size_t n)
         if (!one && !two) {
             add(t, "/", 1);
             add(t, path + from, size);
-        } else if (end == n) {
+        } else if (end == n && last) {
             add(t, "/", 1);
         }
         i = end;
@@ -143,13 +143,12 @@ static void add_reference(struct text *t, const struct otter_url *base, const ch
 {
     size_t path = strcspn(reference, "?#"), rest = strcspn(reference, "#"), root = t->n;
     if (*reference == '/')
-        add_path(t, root, reference, path);
+        add_path(t, root, reference, path, true);
     else if (!path)
         add(t, base->path, strcspn(base->path, *reference == '?' ? "?#" : "#"));
     else {
-        add_path(t, root, base->path, folder_size(base->path));
-        if (t->n > root && t->out[t->n - 1] == '/') t->n--;
-        add_path(t, root, reference, path);
+        add_path(t, root, base->path, folder_size(base->path), false);
+        add_path(t, root, reference, path, true);
     }
     add(t, reference + path, rest - path);
 }
