@@ -338,6 +338,7 @@ static enum otter_err accept(struct otter_fetch *f, const struct otter_net_reply
     if (e && from && r->status == 206 && e != OTTER_BUSY) return start_over(f);
     if (e) return end(f, e);
     f->heard = now(f);
+    f->brought = 0;
     enter(f, OTTER_FETCH_RECEIVING, OTTER_OK);
     return OTTER_AGAIN;
 }
@@ -413,12 +414,13 @@ static enum otter_err feed(struct otter_fetch *f, size_t n)
     take(f);
     enum otter_err e = is_ours(f) ? otter_feed(f->update->session, f->piece, n) : OTTER_IDLE;
     if (!e) f->fetched += n;
+    f->brought += n;
     give(f);
     if (e == OTTER_IDLE) return try_later(f, e);
     if (e) return end(f, e);
     f->heard = now(f);
-    /* It works again: the next cut is a new one. */
-    f->pause = 0;
+    /* It works again, the next cut is a new one; but not if each connection brings a few bytes only. */
+    if (f->brought >= OTTER_FETCH_PIECE) f->pause = 0;
     return OTTER_AGAIN;
 }
 

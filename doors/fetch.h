@@ -22,9 +22,9 @@ enum {
 struct otter_fetch_policy {
     uint32_t timeout_ms;  /* until a reply's head, and between two pieces [15,000] */
     uint32_t deadline_ms; /* for the whole [3,600,000] */
-    uint32_t pause_ms; /* before the first new try; doubles with each that brings nothing, and varies by half [1,000] */
-    uint32_t pause_most; /* [60,000] */
-    bool allow_http;     /* also to others than loopback addresses, if signatures are asked for */
+    uint32_t pause_ms;    /* before the first new try; doubles until one brings a piece, and varies by half [1,000] */
+    uint32_t pause_most;  /* [60,000] */
+    bool allow_http;      /* also to others than loopback addresses, if signatures are asked for */
 };
 
 /* What the door knows of the file, and how it may be taken. Strings are copied. */
@@ -68,6 +68,7 @@ struct otter_fetch {
     unsigned session;              /* number of ours, 0: none */
     uint32_t since, heard, pause;  /* ms: start, last sign of life, last pause */
     uint32_t due;                  /* ms: when the next try is */
+    size_t brought;                /* bytes by this connection */
     uint32_t random;
     uint8_t hops, wasted; /* redirects in a row; sessions whose bytes were given up */
     bool open, cancelled;

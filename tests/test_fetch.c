@@ -393,10 +393,23 @@ static void cut_all_the_time(void **state)
 {
     (void)state;
     set_up();
-    b.server.cut_at = b.server.cut_every = 3000;
+    b.server.cut_at = b.server.cut_every = 5000;
     assert_int_equal(fetch_it(), OTTER_OK);
     assert_int_equal(b.server.sent, new_image.size);
+    /* 39 cuts, each of them a first one. */
+    assert_in_range(b.world.more_ms, 39 * 500, 39 * 1500);
     arrived(&new_image);
+}
+
+/* A byte now and then is no progress that is worth a request a second. */
+static void cut_at_every_byte(void **state)
+{
+    (void)state;
+    set_up();
+    b.server.cut_at = b.server.cut_every = 1;
+    enum otter_err e = fetch_it();
+    assert_in_range(b.server.requests, 40, 130);
+    refused(e, OTTER_DEADLINE, NULL);
 }
 
 static void restarted_anywhere(void **state)
@@ -765,6 +778,7 @@ int main(void)
         cmocka_unit_test(without_length),
         cmocka_unit_test(cut_anywhere),
         cmocka_unit_test(cut_all_the_time),
+        cmocka_unit_test(cut_at_every_byte),
         cmocka_unit_test(restarted_anywhere),
         cmocka_unit_test(restarted_and_changed),
         cmocka_unit_test(without_range),
