@@ -183,6 +183,17 @@ describe('a check', { concurrency: 4 }, () => {
         assert.equal(JSON.parse((await check(d)).body).available, '1.20.0');
     });
 
+    test('of another channel, and back, is whole again', async () => {
+        for (const [name, version] of [['one', '1.1.0'], ['two', '1.2.0']]) nginx.put(`${name}.json`, release(v11, version, '1.1.0.bin'));
+        const d = await device(`${nginx.url()}/one.json`, { channels: { two: `${nginx.url()}/two.json` } });
+        for (const [name, version] of [['stable', '1.1.0'], ['two', '1.2.0'], ['two', '1.2.0'], ['stable', '1.1.0']]) {
+            answered(await choose(d, name), 200, null);
+            assert.equal(JSON.parse((await check(d)).body).available, version);
+        }
+        await until('the log', () => nginx.sent('/one.json').length === 2 && nginx.sent('/two.json').length === 2);
+        assert.deepEqual([...nginx.sent('/one.json'), ...nginx.sent('/two.json')].map(l => l.status), [200, 200, 200, 304]);
+    });
+
     test('takes it packed', async () => {
         const s = await serve((q, r) => {
             assert.match(q.headers['accept-encoding'], /gzip/);
@@ -263,6 +274,14 @@ describe('versions', { concurrency: 4 }, () => {
     test('what needs a cable is not tried', async () => {
         nginx.put('cable.json', { version: '2.0.0', requires_full_flash: true, notes: 'The partition table is another one.' });
         await refused(`${nginx.url()}/cable.json`, 409, 'needs_cable', /partition table is another/);
+    });
+
+    test('what is as new as asked for is taken', async () => {
+        nginx.put('near.json', release(v11, '1.1.0', '1.1.0.bin', { min_version: 'v1.0' }));
+        const d = await device(`${nginx.url()}/near.json`);
+        assert.equal(JSON.parse((await check(d)).body).verdict, 'update');
+        answered(await update(d), 200, 'switched');
+        await d.runs('1.1.0');
     });
 
     test('what is too far is not tried', async () => {
@@ -346,6 +365,11 @@ describe('who is trusted', { concurrency: 4 }, () => {
         await refused(`${nginx.url()}/down.json`, 403, 'insecure_url');
     });
     test('a redirect to http', () => refused(`${nginx.url()}/plain/stable.json`, 403, 'insecure_url'));
+    test('an image\'s redirect to http', async () => {
+        nginx.put('plainly.json', release(v11, '1.1.0', '/plain/1.1.0.bin'));
+        await refused(`${nginx.url()}/plainly.json`, 403, 'insecure_url');
+        assert.ok(nginx.sent('/plain/1.1.0.bin').length > 0, 'the image was not asked for');
+    });
     test('a redirect without end', () => refused(`${nginx.url()}/loop`, 520, 'too_many_redirects'));
     test('a redirect to nowhere', () => refused(`${nginx.url()}/nowhere`, 520, 'bad_reply'));
     test('a redirect without Location', () => refused(`${nginx.url()}/empty`, 520, 'bad_reply'));
