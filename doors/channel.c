@@ -291,8 +291,10 @@ static enum otter_verdict judge(const struct otter_channel *c, const struct otte
     if (!older && order == OTTER_SAME) return OTTER_VERDICT_CURRENT;
     if (!older && (order == OTTER_OLDER || (order == OTTER_UNORDERED && c->automatic))) return OTTER_VERDICT_OLDER;
     if (r->needs_cable) return OTTER_VERDICT_CABLE;
-    if (r->min_version[0] && otter_version_order(runs, n, r->min_version, strlen(r->min_version)) == OTTER_OLDER)
-        return OTTER_VERDICT_TOO_FAR;
+    if (r->min_version[0]) {
+        order = otter_version_order(runs, n, r->min_version, strlen(r->min_version));
+        if (order == OTTER_OLDER || order == OTTER_UNORDERED) return OTTER_VERDICT_TOO_FAR;
+    }
     return OTTER_VERDICT_UPDATE;
 }
 
@@ -350,6 +352,7 @@ static enum otter_err look(struct otter_channel *c)
     if (!e) e = otter_channel_get(c, &g, etag);
     bool news = !e && g.text;
     if (news) e = read_release(c, &g, &release, &why);
+    if (!why) why = g.why;
     take(c);
     if (era != c->era) {
         /* Who waits for a check is told of the channel that is selected now. */
@@ -534,7 +537,7 @@ uint32_t otter_channel_step(struct otter_channel *c)
 const char *otter_channel_state_name(const struct otter_channel *c)
 {
     if (c->state == OTTER_CHANNEL_UPDATING) return otter_fetch_state_name(c->fetch.state);
-    if (c->state == OTTER_CHANNEL_CHECKING) return "checking";
+    if (c->state == OTTER_CHANNEL_CHECKING || c->check) return "checking";
     return c->resume && c->pause ? "waiting" : "idle";
 }
 

@@ -93,7 +93,8 @@ enum otter_err otter_channel_check(struct otter_channel *c);
 enum otter_err otter_channel_update(struct otter_channel *c, bool older);
 void otter_channel_cancel(struct otter_channel *c);
 
-/* "idle", "checking", "waiting" also before the next look for what a restart cut off, or the fetch's state. */
+/* "idle", "checking" from when it is asked for, "waiting" also before the next look for what a restart cut off, or the
+ * fetch's state. */
 const char *otter_channel_state_name(const struct otter_channel *c);
 /* "none", "current", "update", "older", "needs_cable", "version_too_far". */
 const char *otter_verdict_name(enum otter_verdict verdict);
@@ -105,6 +106,7 @@ struct otter_channel_get {
     char *text; /* on the heap; NULL with 304 */
     size_t size;
     int status;
+    const char *why; /* more about the error, static; NULL */
 };
 enum otter_err otter_channel_get(struct otter_channel *c, struct otter_channel_get *g, char etag[OTTER_ETAG_MAX + 1]);
 void otter_channel_got(struct otter_channel_get *g);

@@ -85,6 +85,7 @@ static enum otter_err one_hop(struct otter_channel *c, struct otter_channel_get 
     g->status = e ? 0 : reply.status;
     if (!e && reply.status == 200) {
         memcpy(etag, reply.etag, OTTER_ETAG_MAX + 1);
+        if (reply.packed) g->why = "it is packed (Content-Encoding): let the server send it as it is";
         e = reply.packed ? OTTER_REPLY : read_text(c, g, since);
     } else if (!e && otter_fetch_redirects(reply.status)) {
         e = follow(c, g, location);

@@ -16,7 +16,7 @@ static const char *why_no_json(const char *text, size_t size)
     size_t i = 0;
     while (i < size && strchr(" \t\r\n{", text[i]) && text[i]) i++;
     return i < size && text[i] == '\'' ? "it is no JSON: names and strings stand in double quotes, not in single ones"
-                                       : "it is no JSON, or too large a tree";
+                                       : "it is no JSON, too large a tree, or has a key twice";
 }
 
 static const cJSON *item(const cJSON *json, const char *name)

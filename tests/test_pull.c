@@ -16,6 +16,7 @@ struct server {
     const struct fixture_image *image;
     int image_status;   /* 0: 200 */
     enum otter_err err; /* nobody can be reached */
+    bool packed;
     unsigned descriptors, images;
     const char *body;
     size_t at, end;
@@ -55,6 +56,7 @@ static enum otter_err net_open(void *ctx, const struct otter_net_request *q, str
     s->end = image ? s->image->size : strlen(text);
     r->has_length = true;
     r->length = s->end;
+    r->packed = s->packed;
     return OTTER_OK;
 }
 
@@ -340,6 +342,27 @@ static void a_channel_that_is_fallen_back_to_does_not(void **state)
     check(OTTER_VERDICT_OLDER);
 }
 
+static void what_cannot_follow(void **state)
+{
+    char *runs = b.world.device.running_image.desc.version;
+    (void)state;
+    b.server.stable = "{\"version\": \"1.1.0\", \"path\": \"image.bin\", \"min_version\": \"1.0.0\"}";
+    check(OTTER_VERDICT_UPDATE);
+    memcpy(runs, "0.9.9", 6);
+    check(OTTER_VERDICT_TOO_FAR);
+    memcpy(runs, "main", 5);
+    check(OTTER_VERDICT_TOO_FAR);
+}
+
+static void a_packed_descriptor_is_named(void **state)
+{
+    (void)state;
+    b.server.packed = true;
+    check(OTTER_VERDICT_NONE);
+    assert_int_equal(b.channel.find.err, OTTER_REPLY);
+    assert_non_null(strstr(b.channel.find.words, "Content-Encoding"));
+}
+
 static void channels_of_the_firmware_are_not_kept(void **state)
 {
     (void)state;
@@ -418,6 +441,8 @@ int main(void)
                                        TEST(a_cancelled_check_is_not_the_next_update),
                                        TEST(another_channel_counts_as_asked_for),
                                        TEST(a_channel_that_is_fallen_back_to_does_not),
+                                       TEST(what_cannot_follow),
+                                       TEST(a_packed_descriptor_is_named),
                                        TEST(channels_of_the_firmware_are_not_kept),
                                        TEST(a_cut_update_waits_for_the_network),
                                        TEST(and_can_be_cancelled),
