@@ -171,20 +171,13 @@ static int take_job_id(struct job *j, const char *value)
 }
 
 /* Devices need the topic's template, which may come behind them. */
-static const char *wanted[JOB_DEVICES];
+static const char **wanted;
 static unsigned wanted_count;
-
-static int take_device(const char *id)
-{
-    if (wanted_count == JOB_DEVICES) return tool_usage_error(cmd, "at most %d devices at a time", JOB_DEVICES);
-    wanted[wanted_count++] = id;
-    return 0;
-}
 
 static int take_option(struct job *j, int option, char *value)
 {
     switch (option) {
-    case OPT_DEVICE: return take_device(value);
+    case OPT_DEVICE: wanted[wanted_count++] = value; return 0;
     case OPT_ALL: j->all = true; return 0;
     case OPT_BUCKET: j->bucket = value; return 0;
     case OPT_CREATE: j->create_bucket = true; return 0;
@@ -251,7 +244,10 @@ static int run_send(int argc, char **argv)
     static struct job j = {.expires = 3600, .timeout = 900, .template = OTTER_JOB_TEMPLATE};
     web_trust(getenv("AWS_CA_BUNDLE"));
     j.mqtt.user = getenv("OTTER_MQTT_USER");
+    wanted = calloc((size_t)argc, sizeof *wanted);
+    if (!wanted) return tool_fail(OTTER_ARG, "out of memory");
     int status = read_options(&j, argc, argv);
+    free(wanted);
     if (status) return status;
     curl_global_init(CURL_GLOBAL_DEFAULT);
     status = run(&j);

@@ -10,8 +10,6 @@
 #include "tool/json.h"
 #include "tool/store.h"
 
-enum { JOB_DEVICES = 1024 };
-
 /* What is to be fetched. */
 struct job_source {
     struct store store; /* holds bucket and credentials */
@@ -43,6 +41,7 @@ struct job {
     struct mqtt_mosquitto broker;
     struct job_device *device;
     unsigned count;
+    unsigned connection; /* the one on which we subscribed; 0: none */
     bool reconnected;
 };
 

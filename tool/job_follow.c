@@ -9,7 +9,15 @@
 #include "tool/job.h"
 #include "tool/tool.h"
 
-enum { CONNECT_MS = 15000, FIND_MS = 2000, TURN_MS = 250, SENT_MOST = 4, URLS_MOST = 64, END_MS = 3000, STEP = 10 };
+enum {
+    CONNECT_MS = 15000,
+    FIND_MS = 2000 /* without another device */,
+    TURN_MS = 250,
+    SENT_MOST = 4,
+    URLS_MOST = 64,
+    END_MS = 3000,
+    STEP = 10
+};
 
 static uint64_t now_ms(void)
 {
@@ -49,7 +57,6 @@ int job_connect(struct job *j)
 
 int job_add_device(struct job *j, const char *id)
 {
-    if (j->count == JOB_DEVICES) return tool_usage_error("job send", "that are more than %d devices", JOB_DEVICES);
     for (unsigned i = 0; i < j->count; i++)
         if (strcmp(j->device[i].id, id) == 0) return 0;
     struct job_device *more = realloc(j->device, (j->count + 1) * sizeof *more);
@@ -66,14 +73,47 @@ int job_add_device(struct job *j, const char *id)
 }
 
 /* "otter/{id}/status" for all of them: "otter/+/status". */
-static bool filter_for_all(const struct job *j, char out[OTTER_MQTT_TOPIC + 1])
+static bool filter_for_all(const struct job *j, enum otter_job_topic which, char out[OTTER_MQTT_TOPIC + 1])
 {
     static const char any[] = "ANY-DEVICE";
-    if (!otter_job_topic(j->template, any, OTTER_JOB_STATUS, out)) return false;
+    if (!otter_job_topic(j->template, any, which, out)) return false;
     char *at = strstr(out, any);
     *at = '+';
     memmove(at + 1, at + sizeof any - 1, strlen(at + sizeof any - 1) + 1);
     return (at == out || at[-1] == '/') && (!at[1] || at[1] == '/');
+}
+
+static void subscribe(const struct job *j)
+{
+    static const enum otter_job_topic topics[] = {OTTER_JOB_STATUS, OTTER_JOB_REQUEST};
+    const struct otter_mqtt *mqtt = &j->broker.port;
+    char filter[OTTER_MQTT_TOPIC + 1];
+    for (unsigned t = 0; t < sizeof topics / sizeof topics[0]; t++) {
+        if (j->all && filter_for_all(j, topics[t], filter)) mqtt->subscribe(mqtt->ctx, filter);
+        for (unsigned i = 0; i < j->count && !j->all; i++) mqtt->subscribe(mqtt->ctx, j->device[i].topic[topics[t]]);
+    }
+}
+
+/* True on a new connection: its broker knew of no subscription. */
+static bool subscribe_anew(struct job *j)
+{
+    const struct otter_mqtt *mqtt = &j->broker.port;
+    unsigned now = mqtt->connection(mqtt->ctx);
+    if (!now || now == j->connection) return false;
+    j->connection = now;
+    subscribe(j);
+    return true;
+}
+
+/* True: another device. */
+static bool take_found(struct job *j, const struct otter_mqtt_message *m, int *status)
+{
+    unsigned before = j->count;
+    cJSON *json = cJSON_ParseWithLength(m->text, m->size);
+    const char *id = tool_json_text(json, "device");
+    if (id) *status = job_add_device(j, id);
+    cJSON_Delete(json);
+    return j->count > before;
 }
 
 int job_find_all(struct job *j)
@@ -82,16 +122,15 @@ int job_find_all(struct job *j)
     const struct otter_mqtt *mqtt = &j->broker.port;
     struct otter_mqtt_message m;
     int status = 0;
-    if (!filter_for_all(j, filter))
+    if (!filter_for_all(j, OTTER_JOB_STATUS, filter))
         return tool_usage_error("job send", "--all needs a topic in which {id} is a level of its own");
-    mqtt->subscribe(mqtt->ctx, filter);
     for (uint64_t end = now_ms() + FIND_MS; !status && now_ms() < end;) {
-        if (!mqtt->next(mqtt->ctx, TURN_MS, &m)) continue;
-        cJSON *json = cJSON_ParseWithLength(m.text, m.size);
-        const char *id = tool_json_text(json, "device");
-        if (id) status = job_add_device(j, id);
-        cJSON_Delete(json);
-        free(m.topic);
+        bool news = subscribe_anew(j);
+        if (mqtt->next(mqtt->ctx, TURN_MS, &m)) {
+            news |= take_found(j, &m, &status);
+            free(m.topic);
+        }
+        if (news) end = now_ms() + FIND_MS;
     }
     return status || j->count ? status : tool_fail(OTTER_NOT_FOUND, "the broker knows of no device at %s", filter);
 }
@@ -208,15 +247,6 @@ static int take_message(struct job *j, const struct otter_mqtt_message *m)
     return status;
 }
 
-static void subscribe(const struct job *j)
-{
-    const struct otter_mqtt *mqtt = &j->broker.port;
-    for (unsigned i = 0; i < j->count; i++) {
-        mqtt->subscribe(mqtt->ctx, j->device[i].topic[OTTER_JOB_STATUS]);
-        mqtt->subscribe(mqtt->ctx, j->device[i].topic[OTTER_JOB_REQUEST]);
-    }
-}
-
 static bool all_over(const struct job *j)
 {
     for (unsigned i = 0; i < j->count; i++)
@@ -227,22 +257,16 @@ static bool all_over(const struct job *j)
 int job_follow(struct job *j)
 {
     const struct otter_mqtt *mqtt = &j->broker.port;
-    unsigned connection = mqtt->connection(mqtt->ctx);
     uint64_t end = now_ms() + j->timeout * 1000;
     struct otter_mqtt_message m;
     int status = 0;
-    subscribe(j);
+    subscribe_anew(j);
     for (unsigned i = 0; i < j->count && !status; i++) {
         j->device[i].sent = 1;
         status = send_job(j, &j->device[i]);
     }
     while (!status && !all_over(j) && now_ms() < end) {
-        unsigned now = mqtt->connection(mqtt->ctx);
-        if (now && now != connection) {
-            subscribe(j);
-            j->reconnected = true;
-            connection = now;
-        }
+        if (subscribe_anew(j)) j->reconnected = true;
         if (!mqtt->next(mqtt->ctx, TURN_MS, &m)) continue;
         status = take_message(j, &m);
         free(m.topic);

@@ -107,17 +107,23 @@ static bool copy(const struct mosquitto_message *from, struct otter_mqtt_message
 static void on_message(struct mosquitto *client, void *ctx, const struct mosquitto_message *message)
 {
     struct mqtt_mosquitto *m = ctx;
-    struct otter_mqtt_message mine;
+    struct mqtt_held *mine = calloc(1, sizeof *mine);
     (void)client;
-    if (!copy(message, &mine)) return;
+    bool copied = mine && copy(message, &mine->message);
     pthread_mutex_lock(&m->mutex);
-    bool room = m->count < MQTT_HELD;
-    if (room) m->held[(m->first + m->count++) % MQTT_HELD] = mine;
+    /* A fleet's states come all at once; a device is to hold no more than the chip would. */
+    bool room = copied && (m->config.passing || m->count < MQTT_HELD);
+    if (room) {
+        *m->end = mine;
+        m->end = &mine->next;
+        m->count++;
+    }
     pthread_cond_broadcast(&m->news);
     pthread_mutex_unlock(&m->mutex);
     if (room) return;
-    free(mine.topic);
-    say(m, 'W', "more messages than are taken; one is dropped");
+    if (copied) free(mine->message.topic);
+    free(mine);
+    say(m, 'W', copied ? "more messages than are taken; one is dropped" : "out of memory; a message is dropped");
 }
 
 /* ---- the connection ---- */
@@ -219,10 +225,12 @@ static unsigned connection(void *ctx)
     return n;
 }
 
+/* Of QoS 1 brokers queue but so many messages, and drop the rest (mosquitto: 1,000); where they keep no session it
+ * gives nothing for that. */
 static bool subscribe(void *ctx, const char *topic)
 {
     struct mqtt_mosquitto *m = ctx;
-    return mosquitto_subscribe(m->client, NULL, topic, 1) == 0;
+    return mosquitto_subscribe(m->client, NULL, topic, m->config.passing ? 0 : 1) == 0;
 }
 
 static bool publish(void *ctx, const char *topic, const char *text, bool retain)
@@ -253,15 +261,18 @@ static bool next(void *ctx, uint32_t wait_ms, struct otter_mqtt_message *out)
     struct mqtt_mosquitto *m = ctx;
     struct timespec end = from_now(wait_ms);
     pthread_mutex_lock(&m->mutex);
-    if (!m->count && wait_ms) pthread_cond_timedwait(&m->news, &m->mutex, &end);
-    bool came = m->count > 0;
+    if (!m->first && wait_ms) pthread_cond_timedwait(&m->news, &m->mutex, &end);
+    struct mqtt_held *came = m->first;
     if (came) {
-        *out = m->held[m->first];
-        m->first = (m->first + 1) % MQTT_HELD;
+        m->first = came->next;
         m->count--;
     }
+    if (!m->first) m->end = &m->first;
     pthread_mutex_unlock(&m->mutex);
-    return came;
+    if (!came) return false;
+    *out = came->message;
+    free(came);
+    return true;
 }
 
 bool mqtt_mosquitto_init(struct mqtt_mosquitto *m, const struct mqtt_config *config)
@@ -269,6 +280,7 @@ bool mqtt_mosquitto_init(struct mqtt_mosquitto *m, const struct mqtt_config *con
     memset(m, 0, sizeof *m);
     m->port = (struct otter_mqtt){m, start, connection, subscribe, publish, next};
     m->config = *config;
+    m->end = &m->first;
     pthread_mutex_init(&m->mutex, NULL);
     pthread_cond_init(&m->news, NULL);
     return mqtt_place_read(config->url, &m->place) && mosquitto_lib_init() == 0;

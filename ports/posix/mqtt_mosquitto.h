@@ -9,7 +9,7 @@
 
 #include "doors/mqtt.h"
 
-enum { MQTT_HELD = 32 /* messages that nobody has taken yet */, MQTT_HOST = 255 };
+enum { MQTT_HELD = 32 /* messages that nobody has taken yet, of a device */, MQTT_HOST = 255 };
 
 struct mqtt_place {
     char host[MQTT_HOST + 1];
@@ -24,10 +24,15 @@ struct mqtt_config {
     const char *user;            /* "NAME:PASSWORD", or a name alone; NULL: none */
     const char *ca, *cert, *key; /* PEM files; NULL: the system's certificates; none of one's own */
     const bool *silent;          /* once that is true nothing is sent any more; NULL */
-    bool passing;                /* nothing is to be kept for this client while it is away */
+    bool passing;                /* nothing is to be kept for this client while it is away; else it is a device */
     /* Connections made, lost and refused, in words; NULL. Called by the port's thread. */
     void (*say)(void *ctx, char level, const char *text);
     void *ctx;
+};
+
+struct mqtt_held {
+    struct otter_mqtt_message message;
+    struct mqtt_held *next;
 };
 
 struct mqtt_mosquitto {
@@ -37,8 +42,8 @@ struct mqtt_mosquitto {
     struct mosquitto *client;
     pthread_mutex_t mutex;
     pthread_cond_t news;
-    struct otter_mqtt_message held[MQTT_HELD];
-    unsigned first, count;
+    struct mqtt_held *first, **end; /* end: where the next one is hung */
+    unsigned count;
     unsigned connections;
     unsigned sent; /* publishes that the broker has not acknowledged yet */
     bool up;

@@ -104,6 +104,8 @@ allow_anonymous true
     }
 
     listener(topic = 'otter/#') { return new Listener(this, topic).start(); }
+
+    fleet(...wanted) { return new Fleet(this, ...wanted).start(); }
 }
 
 class Listener {
@@ -152,4 +154,54 @@ class Listener {
     }
 
     stop() { this.child.kill('SIGKILL'); }
+}
+
+const text = t => Buffer.concat([Buffer.from([Buffer.byteLength(t) >> 8, Buffer.byteLength(t) & 255]), Buffer.from(t)]);
+
+// An MQTT packet. What is sent here has less than 16 KB.
+function packet(type, ...parts) {
+    const body = Buffer.concat(parts), n = body.length;
+    return Buffer.concat([Buffer.from(n < 128 ? [type, n] : [type, n & 127 | 128, n >> 7]), body]);
+}
+
+// More devices than could be run, over one connection: each tells a state, which is kept, and answers what comes over its
+// update topic, "TOP/ID/update".
+class Fleet {
+    constructor(broker, top, ids, answer) {
+        Object.assign(this, { broker, top, ids, answer, bytes: Buffer.alloc(0), count: 0, acknowledged: 0 });
+    }
+
+    async start() {
+        this.socket = net.connect(this.broker.ports[0], '127.0.0.1').unref();
+        this.socket.on('error', () => {}).on('data', d => this.take(d));
+        this.socket.write(packet(0x10, text('MQTT'), Buffer.from([4, 2, 0, 0]), text(`fleet ${this.top}`)));
+        this.socket.write(packet(0x82, Buffer.from([0, 1]), text(`${this.top}/+/update`), Buffer.from([0])));
+        for (const id of this.ids) this.tell(id, { state: 'online' });
+        await until('a fleet at the broker', () => this.acknowledged >= this.ids.length);
+        return this;
+    }
+
+    tell(id, status) {
+        const n = this.count++ % 65535 + 1, json = JSON.stringify({ device: id, running: '1.0.0', ...status });
+        this.socket.write(packet(0x33, text(`${this.top}/${id}/status`), Buffer.from([n >> 8, n & 255]), Buffer.from(json)));
+    }
+
+    take(data) {
+        this.bytes = Buffer.concat([this.bytes, data]);
+        for (;;) {
+            const b = this.bytes, long = b[1] >> 7, head = 2 + long, end = head + (b[1] & 127) + (long ? b[2] << 7 : 0);
+            if (b.length < 3 || b.length < end) return;
+            if (b[0] >> 4 === 4) this.acknowledged++;
+            if (b[0] >> 4 === 3) this.hear(b.subarray(head, end));
+            this.bytes = b.subarray(end);
+        }
+    }
+
+    hear(body) {
+        const at = 2 + body.readUInt16BE(0), id = body.toString('utf8', 2, at).split('/')[1];
+        const status = this.answer(JSON.parse(body.toString('utf8', at)), id);
+        if (status) this.tell(id, status);
+    }
+
+    stop() { this.socket.destroy(); }
 }

@@ -651,4 +651,13 @@ describe('otter job send', { concurrency: 3 }, () => {
         assert.equal(help.code, 0);
         for (const option of ['--device', '--bucket', '--mqtt-user', '--timeout', '--json']) assert.match(help.out, new RegExp(option));
     });
+
+    test('finds a fleet of any size, and hears all that it says at once', async () => {
+        const ids = Array.from({ length: 1500 }, (_, i) => `f${i}`);
+        const fleet = await broker.fleet('many', ids, job => ({ state: 'confirmed', job_id: job.job_id, running: '1.1.0' }));
+        const r = await send([v11, ...BUCKET, '--all', '--topic', 'many/{id}/update', '--quiet', '--timeout', '20']);
+        fleet.stop();
+        assert.deepEqual([r.code, r.err], [0, '']);
+        assert.match(r.out, /1500 of 1500/);
+    });
 });
