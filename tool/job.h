@@ -25,6 +25,7 @@ struct job_device {
     char state[16], running[40], error[40], words[300]; /* printable; empty: not known */
     unsigned sent, urls;                                /* how often the job, and fresh URLs, were sent */
     int percent;
+    uint64_t due;     /* ms: when the job is sent again; 0: not for now */
     bool heard, over; /* it has said something of this job; that was its last word */
 };
 

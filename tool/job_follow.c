@@ -13,6 +13,7 @@ enum {
     CONNECT_MS = 15000,
     FIND_MS = 2000 /* without another device */,
     TURN_MS = 250,
+    AGAIN_MS = 3000,
     SENT_MOST = 4,
     URLS_MOST = 64,
     END_MS = 3000,
@@ -186,6 +187,8 @@ static void take_state(const struct job *j, struct job_device *d, const cJSON *j
     int percent = (int)tool_json_number(json, "percent", 100);
     take_text(json, "state", state, sizeof state);
     bool news = strcmp(state, d->state) != 0;
+    d->heard = true;
+    d->due = 0;
     bool step = percent >= 0 && percent / STEP != d->percent / STEP;
     memcpy(d->state, state, sizeof state);
     take_text(json, "running", d->running, sizeof d->running);
@@ -196,20 +199,29 @@ static void take_state(const struct job *j, struct job_device *d, const cJSON *j
     d->over = strcmp(state, "confirmed") == 0 || strcmp(state, "rolled_back") == 0 || strcmp(state, "failed") == 0;
 }
 
-/* What it says of something else shows that it is there. If it has said nothing of this job, that was lost: a device
- * that loses power before it has written a job down. */
-static int take_other(struct job *j, struct job_device *d, const cJSON *json)
+/* One that is off stays so whatever it is sent. */
+static void note_offline(const struct job *j, struct job_device *d, const char *state)
 {
-    const char *state = tool_json_text(json, "state");
-    bool offline = state && strcmp(state, "offline") == 0;
-    if (offline && !d->heard && !*d->state) {
-        snprintf(d->state, sizeof d->state, "offline");
-        print_state(j, d, -1);
-    }
-    bool idle = state && (strcmp(state, "online") == 0 || strcmp(state, "confirmed") == 0);
-    if (d->heard || offline || !idle || d->sent >= SENT_MOST) return 0;
-    d->sent++;
-    return send_job(j, d);
+    if (strcmp(state, "offline") != 0 || *d->state) return;
+    snprintf(d->state, sizeof d->state, "offline");
+    print_state(j, d, -1);
+}
+
+static bool is_idle(const char *state)
+{
+    static const char *const names[] = {"online", "confirmed", "rolled_back", "failed"};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(state, names[i]) == 0) return true;
+    return false;
+}
+
+/* What it says of something else shows that it is there. If it then says nothing of this job, that was lost: a device
+ * that loses power before it has written a job down, or of which the broker did not know. One that comes back may only
+ * not have got to it yet; a second copy would begin anew what fails at once. */
+static void take_other(struct job_device *d, const char *state)
+{
+    if (strcmp(state, "offline") == 0) d->due = 0;
+    if (!d->heard && !d->due && is_idle(state) && d->sent < SENT_MOST) d->due = now_ms() + AGAIN_MS;
 }
 
 static bool is_ours(const struct job *j, const cJSON *json)
@@ -226,6 +238,20 @@ static int take_request(struct job *j, struct job_device *d, const cJSON *json)
     return send_job(j, d);
 }
 
+/* What the broker kept was said before the job was sent, but where the connection was lost meanwhile. */
+static void take_status(struct job *j, struct job_device *d, const cJSON *json, bool kept)
+{
+    bool old = kept && !j->reconnected;
+    const char *state = tool_json_text(json, "state");
+    if (!state) return;
+    if (is_ours(j, json)) {
+        if (!old) take_state(j, d, json);
+    } else {
+        note_offline(j, d, state);
+        if (!old) take_other(d, state);
+    }
+}
+
 static int take_message(struct job *j, const struct otter_mqtt_message *m)
 {
     int status = 0;
@@ -233,17 +259,22 @@ static int take_message(struct job *j, const struct otter_mqtt_message *m)
     for (unsigned i = 0; i < j->count && json; i++) {
         struct job_device *d = &j->device[i];
         if (strcmp(m->topic, d->topic[OTTER_JOB_REQUEST]) == 0) status = take_request(j, d, json);
-        if (strcmp(m->topic, d->topic[OTTER_JOB_STATUS]) != 0 || d->over) continue;
-        /* What is kept under the same id may be from an earlier try. */
-        if (m->retained && is_ours(j, json) && !d->heard && !j->reconnected) continue;
-        if (is_ours(j, json)) {
-            d->heard = true;
-            take_state(j, d, json);
-        } else {
-            status = take_other(j, d, json);
-        }
+        if (strcmp(m->topic, d->topic[OTTER_JOB_STATUS]) == 0 && !d->over) take_status(j, d, json, m->retained);
     }
     cJSON_Delete(json);
+    return status;
+}
+
+static int send_due(struct job *j)
+{
+    int status = 0;
+    for (unsigned i = 0; i < j->count && !status; i++) {
+        struct job_device *d = &j->device[i];
+        if (!d->due || now_ms() < d->due) continue;
+        d->due = 0;
+        d->sent++;
+        status = send_job(j, d);
+    }
     return status;
 }
 
@@ -261,15 +292,15 @@ int job_follow(struct job *j)
     struct otter_mqtt_message m;
     int status = 0;
     subscribe_anew(j);
-    for (unsigned i = 0; i < j->count && !status; i++) {
-        j->device[i].sent = 1;
-        status = send_job(j, &j->device[i]);
-    }
+    for (unsigned i = 0; i < j->count; i++) j->device[i].due = now_ms();
+    status = send_due(j);
     while (!status && !all_over(j) && now_ms() < end) {
         if (subscribe_anew(j)) j->reconnected = true;
-        if (!mqtt->next(mqtt->ctx, TURN_MS, &m)) continue;
-        status = take_message(j, &m);
-        free(m.topic);
+        if (mqtt->next(mqtt->ctx, TURN_MS, &m)) {
+            status = take_message(j, &m);
+            free(m.topic);
+        }
+        if (!status) status = send_due(j);
     }
     mqtt_mosquitto_stop(&j->broker, END_MS);
     return status;

@@ -68,7 +68,8 @@ function no_secret(...devices) {
     for (const d of devices) assert.doesNotMatch(d.log, /X-Amz-|Signature=|-word/i);
 }
 
-// Passes connections on to a port, and counts. The n-th is ended after cut bytes, as soon as hold() is over.
+// Passes connections on to a port, and counts. The n-th is ended after cut bytes, as soon as hold() is over, or just gets
+// a reply.
 class Slow {
     constructor(port) {
         this.plans = [];
@@ -77,7 +78,8 @@ class Slow {
     }
 
     pass(client, port) {
-        const n = this.passed.push(0) - 1, { cut = Infinity, hold = async () => {} } = this.plans.shift() ?? {};
+        const n = this.passed.push(0) - 1, { cut = Infinity, hold = async () => {}, reply } = this.plans.shift() ?? {};
+        if (reply) return client.unref().end(reply);
         const server = net.connect(port, '127.0.0.1').unref(), end = () => { client.destroy(); server.destroy(); };
         client.unref();
         for (const s of [client, server]) s.on('error', end).on('close', end);
@@ -659,5 +661,28 @@ describe('otter job send', { concurrency: 3 }, () => {
         fleet.stop();
         assert.deepEqual([r.code, r.err], [0, '']);
         assert.match(r.out, /1500 of 1500/);
+    });
+
+    test('sends no second copy to a device that is there', async () => {
+        const slow = await new Slow(new URL(s3.url).port).start(), d = await online(), from = ears.heard.length;
+        slow.plans.push({}, { reply: 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n' });
+        const r = await send([keys['1.1.0'], '--device', d.id], { ...s3.env, AWS_ENDPOINT_URL: slow.url });
+        assert.equal(r.code, 6, r.err);
+        assert.match(r.err, /failed: .*server_refused/);
+        await sleep(500);
+        assert.equal(ears.of(`otter/${d.id}/update`, from).length, 1);
+        assert.equal(d.states().at(-1), 'failed');
+    });
+
+    test('sends again to devices that come back without having heard of the job', async () => {
+        const seen = {}, back = { a: 'online', b: 'confirmed', c: 'rolled_back', d: 'failed' };
+        const fleet = await broker.fleet('back', Object.keys(back), (job, id) => {
+            seen[id] = (seen[id] ?? 0) + 1;
+            return seen[id] > 1 ? { state: 'confirmed', job_id: job.job_id, running: '1.1.0' } : { state: back[id], job_id: 'other' };
+        });
+        const r = await send([v11, ...BUCKET, '--all', '--topic', 'back/{id}/update', '--timeout', '20']);
+        fleet.stop();
+        assert.equal(r.code, 0, r.err);
+        assert.deepEqual(seen, { a: 2, b: 2, c: 2, d: 2 });
     });
 });
