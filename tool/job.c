@@ -91,11 +91,11 @@ static void print_json(const struct job *j)
 static void tell_failure(const struct job_device *d)
 {
     if (!d->heard)
-        fprintf(stderr, "otter: %s: has not answered; it gets the job when it is there\n", d->id);
+        fprintf(stderr, "otter: %s: has not answered; it gets the job when it is there\n", d->name);
     else if (!d->over)
-        fprintf(stderr, "otter: %s: not through in time; it stood at %s\n", d->id, d->state);
+        fprintf(stderr, "otter: %s: not through in time; it stood at %s\n", d->name, d->state);
     else
-        fprintf(stderr, "otter: %s: %s: %s%s%s%s\n", d->id, d->state, d->words, *d->error ? " (" : "", d->error,
+        fprintf(stderr, "otter: %s: %s: %s%s%s%s\n", d->name, d->state, d->words, *d->error ? " (" : "", d->error,
                 *d->error ? ")" : "");
 }
 

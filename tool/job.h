@@ -21,6 +21,7 @@ struct job_source {
 
 struct job_device {
     const char *id;
+    char name[OTTER_MQTT_TOPIC + 1]; /* the id, printable */
     char topic[OTTER_JOB_TOPICS][OTTER_MQTT_TOPIC + 1];
     char state[16], running[40], error[40], words[300]; /* printable; empty: not known */
     unsigned sent, urls;                                /* how often the job, and fresh URLs, were sent */

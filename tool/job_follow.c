@@ -56,6 +56,14 @@ int job_connect(struct job *j)
 
 /* ---- devices ---- */
 
+/* Devices may say anything; a terminal shall not obey it. */
+static void make_plain(const char *text, char *out, size_t size)
+{
+    snprintf(out, size, "%s", text);
+    for (char *p = out; *p; p++)
+        if (*p < ' ' || *p > '~') *p = '?';
+}
+
 int job_add_device(struct job *j, const char *id)
 {
     for (unsigned i = 0; i < j->count; i++)
@@ -68,6 +76,7 @@ int job_add_device(struct job *j, const char *id)
         if (!otter_job_topic(j->template, id, (enum otter_job_topic)i, d->topic[i]))
             return tool_usage_error("job send", "\"%s\" and the topic \"%s\" do not go together", id, j->template);
     d->id = strdup(id);
+    make_plain(id, d->name, sizeof d->name);
     d->percent = -STEP;
     j->count += d->id != NULL;
     return d->id ? 0 : tool_fail(OTTER_ARG, "out of memory");
@@ -106,36 +115,6 @@ static bool subscribe_anew(struct job *j)
     return true;
 }
 
-/* True: another device. */
-static bool take_found(struct job *j, const struct otter_mqtt_message *m, int *status)
-{
-    unsigned before = j->count;
-    cJSON *json = cJSON_ParseWithLength(m->text, m->size);
-    const char *id = tool_json_text(json, "device");
-    if (id) *status = job_add_device(j, id);
-    cJSON_Delete(json);
-    return j->count > before;
-}
-
-int job_find_all(struct job *j)
-{
-    char filter[OTTER_MQTT_TOPIC + 1];
-    const struct otter_mqtt *mqtt = &j->broker.port;
-    struct otter_mqtt_message m;
-    int status = 0;
-    if (!filter_for_all(j, OTTER_JOB_STATUS, filter))
-        return tool_usage_error("job send", "--all needs a topic in which {id} is a level of its own");
-    for (uint64_t end = now_ms() + FIND_MS; !status && now_ms() < end;) {
-        bool news = subscribe_anew(j);
-        if (mqtt->next(mqtt->ctx, TURN_MS, &m)) {
-            news |= take_found(j, &m, &status);
-            free(m.topic);
-        }
-        if (news) end = now_ms() + FIND_MS;
-    }
-    return status || j->count ? status : tool_fail(OTTER_NOT_FOUND, "the broker knows of no device at %s", filter);
-}
-
 /* ---- sending ---- */
 
 static int send_job(struct job *j, struct job_device *d)
@@ -155,29 +134,26 @@ static int send_job(struct job *j, struct job_device *d)
     cJSON_Delete(o);
     free(url);
     if (!text || !mqtt->publish(mqtt->ctx, d->topic[OTTER_JOB_UPDATE], text, false))
-        status = tool_fail(OTTER_BROKER, "%s: the job could not be sent", d->id);
+        status = tool_fail(OTTER_BROKER, "%s: the job could not be sent", d->name);
     free(text);
     return status;
 }
 
 /* ---- what devices say ---- */
 
-/* Devices may say anything; a terminal shall not obey it. */
 static void take_text(const cJSON *json, const char *name, char *out, size_t size)
 {
     const char *text = tool_json_text(json, name);
-    snprintf(out, size, "%s", text ? text : "");
-    for (char *p = out; *p; p++)
-        if (*p < ' ' || *p > '~') *p = '?';
+    make_plain(text ? text : "", out, size);
 }
 
 static void print_state(const struct job *j, struct job_device *d, int percent)
 {
     if (j->json || j->quiet) return;
     if (percent >= 0)
-        fprintf(stderr, "%s: %s %d %%\n", d->id, d->state, percent);
+        fprintf(stderr, "%s: %s %d %%\n", d->name, d->state, percent);
     else
-        fprintf(stderr, "%s: %s%s%s%s%s\n", d->id, d->state, *d->error ? ": " : "", d->error, *d->words ? ": " : "",
+        fprintf(stderr, "%s: %s%s%s%s%s\n", d->name, d->state, *d->error ? ": " : "", d->error, *d->words ? ": " : "",
                 d->words);
 }
 
@@ -234,7 +210,7 @@ static int take_request(struct job *j, struct job_device *d, const cJSON *json)
 {
     if (!is_ours(j, json) || d->over || d->urls >= URLS_MOST) return 0;
     d->urls++;
-    if (!j->json && !j->quiet) fprintf(stderr, "%s: gets a fresh URL\n", d->id);
+    if (!j->json && !j->quiet) fprintf(stderr, "%s: gets a fresh URL\n", d->name);
     return send_job(j, d);
 }
 
@@ -277,6 +253,67 @@ static int send_due(struct job *j)
     }
     return status;
 }
+
+/* ---- all that there are ---- */
+
+/* The id in the topic of a status, where filter has its '+'. */
+static bool id_of_topic(const char *filter, const char *topic, char id[OTTER_MQTT_TOPIC + 1])
+{
+    size_t before = strcspn(filter, "+"), behind = strlen(filter) - before - 1, n = strlen(topic);
+    if (n <= before + behind || n - before - behind > OTTER_MQTT_TOPIC) return false;
+    snprintf(id, OTTER_MQTT_TOPIC + 1, "%.*s", (int)(n - before - behind), topic + before);
+    return strncmp(topic, filter, before) == 0 && strcmp(topic + n - behind, filter + before + 1) == 0;
+}
+
+/* Whoever may write there can have written it: a device names itself, and no other. */
+static bool is_status_of(const struct job *j, const char *id, const cJSON *json)
+{
+    char topic[OTTER_MQTT_TOPIC + 1];
+    const char *device = tool_json_text(json, "device");
+    return tool_json_text(json, "state") && device && strcmp(device, id) == 0 &&
+           otter_job_topic(j->template, id, OTTER_JOB_REQUEST, topic);
+}
+
+/* True: another device. */
+static bool take_found(struct job *j, const char *filter, const struct otter_mqtt_message *m, int *status)
+{
+    char id[OTTER_MQTT_TOPIC + 1], shown[OTTER_MQTT_TOPIC + 1];
+    unsigned before = j->count;
+    if (!m->size || !id_of_topic(filter, m->topic, id)) return false;
+    cJSON *json = cJSON_ParseWithLength(m->text, m->size);
+    if (is_status_of(j, id, json)) {
+        *status = job_add_device(j, id);
+        if (j->count > before) note_offline(j, &j->device[before], tool_json_text(json, "state"));
+    } else {
+        make_plain(m->topic, shown, sizeof shown);
+        fprintf(stderr,
+                "otter: %s is passed over: what it says is no device's state; clear it, or name devices by --device\n",
+                shown);
+    }
+    cJSON_Delete(json);
+    return j->count > before;
+}
+
+int job_find_all(struct job *j)
+{
+    char filter[OTTER_MQTT_TOPIC + 1];
+    const struct otter_mqtt *mqtt = &j->broker.port;
+    struct otter_mqtt_message m;
+    int status = 0;
+    if (!filter_for_all(j, OTTER_JOB_STATUS, filter))
+        return tool_usage_error("job send", "--all needs a topic in which {id} is a level of its own");
+    for (uint64_t end = now_ms() + FIND_MS; !status && now_ms() < end;) {
+        bool news = subscribe_anew(j);
+        if (mqtt->next(mqtt->ctx, TURN_MS, &m)) {
+            news |= take_found(j, filter, &m, &status);
+            free(m.topic);
+        }
+        if (news) end = now_ms() + FIND_MS;
+    }
+    return status || j->count ? status : tool_fail(OTTER_NOT_FOUND, "the broker knows of no device at %s", filter);
+}
+
+/* ---- until all are through ---- */
 
 static bool all_over(const struct job *j)
 {

@@ -685,4 +685,17 @@ describe('otter job send', { concurrency: 3 }, () => {
         assert.equal(r.code, 0, r.err);
         assert.deepEqual(seen, { a: 2, b: 2, c: 2, d: 2 });
     });
+
+    test('passes over what is no status of a device', async () => {
+        const bad = { 'a': '{"device":"a/b","state":"online"}', 'b': '{"device":"\\u001b[2Jx","state":"online"}',
+            'c': '{"device":"good","state":"online"}', 'd': '[', 'e': '{"device":"e"}' };
+        for (const [id, text] of Object.entries(bad)) await broker.send(`odd/${id}/status`, text, { retain: true });
+        const fleet = await broker.fleet('odd', ['good', 'größe'], job => ({ state: 'confirmed', job_id: job.job_id, running: '1.1.0' }));
+        const r = await send([v11, ...BUCKET, '--all', '--topic', 'odd/{id}/update']);
+        fleet.stop();
+        assert.equal(r.code, 0, r.err);
+        assert.match(r.out, /2 of 2/);
+        for (const id of 'abcde') assert.match(r.err, new RegExp(`odd/${id}/status is passed over`));
+        assert.match(r.err, /^[ -~\n]*$/);
+    });
 });
