@@ -35,9 +35,8 @@ static const char help_text[] =
     "  --json                 print the outcome as JSON\n"
     "  --quiet                no progress\n"
     "\n"
-    "Exit status: 0 all run it, 2 wrong command line, 3 bad image or format, 4 refused, 5 a device went back or was "
-    "not\n"
-    "through in time, 6 no connection, or something is not there.\n";
+    "Exit status: 0 all run it, 2 wrong command line, 3 bad image or format, 4 refused, or done before, 5 a device\n"
+    "went back or was not through in time, 6 no connection, or something is not there.\n";
 
 static const char cmd[] = "job send";
 
@@ -56,7 +55,7 @@ static int exit_of_name(const char *name)
 static int exit_of(const struct job_device *d)
 {
     if (!d->over) return otter_err_exit(OTTER_NO_CONFIRM);
-    if (strcmp(d->state, "confirmed") == 0) return 0;
+    if (strcmp(d->state, "confirmed") == 0) return d->other ? otter_err_exit(OTTER_STATE) : 0;
     return strcmp(d->state, "rolled_back") == 0 ? otter_err_exit(OTTER_ROLLED_BACK) : exit_of_name(d->error);
 }
 

@@ -28,6 +28,7 @@ struct job_device {
     int percent;
     uint64_t due;     /* ms: when the job is sent again; 0: not for now */
     bool heard, over; /* it has said something of this job; that was its last word */
+    bool other;       /* confirmed long ago: it runs another version now */
 };
 
 struct job {

@@ -157,6 +157,17 @@ static void print_state(const struct job *j, struct job_device *d, int percent)
                 d->words);
 }
 
+/* A job that was done is not done again, and the device says so whatever it runs by now. */
+static void see_what_runs(const struct job *j, struct job_device *d)
+{
+    char version[sizeof d->running];
+    make_plain(j->source.version, version, sizeof version);
+    d->other = strcmp(d->state, "confirmed") == 0 && *version && strcmp(d->running, version) != 0;
+    if (d->other)
+        snprintf(d->words, sizeof d->words,
+                 "it did this job before, and runs %s now; under another --job-id the job is done again", d->running);
+}
+
 static void take_state(const struct job *j, struct job_device *d, const cJSON *json)
 {
     char state[sizeof d->state];
@@ -170,6 +181,7 @@ static void take_state(const struct job *j, struct job_device *d, const cJSON *j
     take_text(json, "running", d->running, sizeof d->running);
     take_text(json, "error", d->error, sizeof d->error);
     take_text(json, tool_json_text(json, "reason") ? "reason" : "message", d->words, sizeof d->words);
+    see_what_runs(j, d);
     if (percent >= 0) d->percent = percent;
     if (news || step) print_state(j, d, percent);
     d->over = strcmp(state, "confirmed") == 0 || strcmp(state, "rolled_back") == 0 || strcmp(state, "failed") == 0;

@@ -698,4 +698,17 @@ describe('otter job send', { concurrency: 3 }, () => {
         for (const id of 'abcde') assert.match(r.err, new RegExp(`odd/${id}/status is passed over`));
         assert.match(r.err, /^[ -~\n]*$/);
     });
+
+    test('does not take a job that was done long ago for what runs', async () => {
+        const d = await online(), v12 = await bench.image('1.2.0');
+        const job = (file, id) => send([file, ...BUCKET, '--device', d.id, '--json', '--job-id', id]);
+        assert.equal((await job(v11, 'a')).code, 0);
+        assert.equal((await job(v12, 'b')).code, 0);
+        const r = await job(v11, 'a'), [one] = JSON.parse(r.out).devices;
+        assert.equal(r.code, 4, r.out);
+        assert.match(r.err, /did this job before, and runs 1\.2\.0 now; under another --job-id/);
+        assert.deepEqual([one.state, one.running], ['confirmed', '1.2.0']);
+        assert.match(one.message, /did this job before/);
+        assert.equal((await job(v12, 'b')).code, 0);
+    });
 });
