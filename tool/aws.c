@@ -12,10 +12,11 @@
 enum { FILE_MAX = 1 << 20, KEY_MAX = 64 };
 
 /* What is read of a profile. */
-enum { ACCESS_KEY, SECRET_KEY, TOKEN, REGION, ENDPOINT, STYLE, ROLE, PROCESS, SSO, SSO_URL, KEYS };
+enum { ACCESS_KEY, SECRET_KEY, OLD_TOKEN, TOKEN, REGION, ENDPOINT, STYLE, ROLE, PROCESS, SSO, SSO_URL, SSO_ROLE, KEYS };
 static const char *const key_names[KEYS] = {
     [ACCESS_KEY] = "aws_access_key_id",
     [SECRET_KEY] = "aws_secret_access_key",
+    [OLD_TOKEN] = "aws_security_token",
     [TOKEN] = "aws_session_token",
     [REGION] = "region",
     [ENDPOINT] = "endpoint_url",
@@ -24,6 +25,7 @@ static const char *const key_names[KEYS] = {
     [PROCESS] = "credential_process",
     [SSO] = "sso_session",
     [SSO_URL] = "sso_start_url",
+    [SSO_ROLE] = "sso_role_name",
 };
 
 struct profile {
@@ -172,6 +174,11 @@ static int set_credentials(struct aws *a, const char *access_key, const char *se
     return ok ? 0 : tool_fail(OTTER_ARG, "out of memory");
 }
 
+static bool either(const struct profile *shared, const struct profile *config, unsigned key)
+{
+    return shared->value[key] || config->value[key];
+}
+
 static int half_credentials(const char *where, bool has_access_key)
 {
     return tool_fail(OTTER_UNAUTHORIZED, "%s: there is %s, but no %s", where,
@@ -181,37 +188,44 @@ static int half_credentials(const char *where, bool has_access_key)
 static int credentials_of(struct aws *a, const struct profile *p, const char *name)
 {
     if (!p->value[ACCESS_KEY] || !p->value[SECRET_KEY]) return half_credentials(name, p->value[ACCESS_KEY] != NULL);
-    return set_credentials(a, p->value[ACCESS_KEY], p->value[SECRET_KEY], p->value[TOKEN]);
+    const char *token = p->value[OLD_TOKEN] ? p->value[OLD_TOKEN] : p->value[TOKEN];
+    return set_credentials(a, p->value[ACCESS_KEY], p->value[SECRET_KEY], token);
 }
 
-static int no_credentials(const struct profile *config, const char *name)
+static int only_aws_can(const char *name)
 {
-    bool elsewhere = config->value[ROLE] || config->value[PROCESS] || config->value[SSO] || config->value[SSO_URL];
-    if (elsewhere)
-        return tool_fail(
-            OTTER_UNAUTHORIZED,
-            "profile %s gets its credentials from a role, a program or a login, which only the aws command "
-            "can ask; hand them on with: eval \"$(aws configure export-credentials --profile %s --format "
-            "env)\"",
-            name, name);
+    return tool_fail(OTTER_UNAUTHORIZED,
+                     "profile %s gets its credentials from a role, a program or a login, which only the aws command "
+                     "can ask; hand them on with: eval \"$(aws configure export-credentials --profile %s --format "
+                     "env)\"",
+                     name, name);
+}
+
+static int no_credentials(const char *name)
+{
     return tool_fail(OTTER_UNAUTHORIZED,
                      "there are no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or put "
                      "aws_access_key_id and aws_secret_access_key under [%s] in ~/.aws/credentials",
                      name);
 }
 
-/* A profile that is asked for by option goes before the environment; else it is the other way round. */
+/* As the aws command does: the option's profile, the environment, any other profile. In one, a role or a login goes
+ * before keys, and a program before those in the file with the roles. */
 static int find_credentials(struct aws *a, const struct aws_wish *w, const struct profile *shared,
                             const struct profile *config, const char *name)
 {
     const char *access_key = variable("AWS_ACCESS_KEY_ID"), *secret_key = variable("AWS_SECRET_ACCESS_KEY");
     if (!w->profile && (access_key || secret_key)) {
         if (!access_key || !secret_key) return half_credentials("environment", access_key != NULL);
-        return set_credentials(a, access_key, secret_key, variable("AWS_SESSION_TOKEN"));
+        const char *old_token = variable("AWS_SECURITY_TOKEN");
+        return set_credentials(a, access_key, secret_key, old_token ? old_token : variable("AWS_SESSION_TOKEN"));
     }
+    if (either(shared, config, ROLE) || either(shared, config, SSO_ROLE)) return only_aws_can(name);
     if (shared->value[ACCESS_KEY] || shared->value[SECRET_KEY]) return credentials_of(a, shared, name);
+    if (either(shared, config, PROCESS)) return only_aws_can(name);
     if (config->value[ACCESS_KEY] || config->value[SECRET_KEY]) return credentials_of(a, config, name);
-    return no_credentials(config, name);
+    if (either(shared, config, SSO) || either(shared, config, SSO_URL)) return only_aws_can(name);
+    return no_credentials(name);
 }
 
 /* ---- where ---- */
@@ -254,7 +268,8 @@ static int find_place(struct aws *a, const struct aws_wish *w, const struct prof
 int aws_open(struct aws *a, const struct aws_wish *w)
 {
     struct profile shared = {0}, config = {0};
-    const char *asked = w->profile ? w->profile : variable("AWS_PROFILE"), *name = asked ? asked : "default";
+    const char *const names[] = {w->profile, variable("AWS_PROFILE"), variable("AWS_DEFAULT_PROFILE")};
+    const char *asked = first(names, 3), *name = asked ? asked : "default";
     memset(a, 0, sizeof *a);
     int status = load_profile(&config, "AWS_CONFIG_FILE", "config", name, true);
     if (!status) status = load_profile(&shared, "AWS_SHARED_CREDENTIALS_FILE", "credentials", name, false);

@@ -31,7 +31,8 @@ enum { AWS_OPT_PROFILE = 0x1000, AWS_OPT_REGION, AWS_OPT_ENDPOINT, AWS_OPT_STYLE
         "addressing-style", 1, 0, AWS_OPT_STYLE                                                                 \
     }
 #define AWS_OPTIONS_HELP                                                                                         \
-    "  --profile NAME         of ~/.aws/credentials and ~/.aws/config [AWS_PROFILE, or default]\n"               \
+    "  --profile NAME         of ~/.aws/credentials and ~/.aws/config [AWS_PROFILE,\n"                           \
+    "                         AWS_DEFAULT_PROFILE, or default]\n"                                                \
     "  --region NAME          [AWS_REGION, AWS_DEFAULT_REGION, the profile's, or us-east-1]\n"                   \
     "  --endpoint URL         another server than Amazon's; also --endpoint-url [AWS_ENDPOINT_URL_S3,\n"         \
     "                         AWS_ENDPOINT_URL, the profile's]\n"                                                \

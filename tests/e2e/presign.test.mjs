@@ -52,6 +52,25 @@ description = goes on
 [profile role]
 role_arn = arn:aws:iam::123456789012:role/publisher
 source_profile = one
+[profile keys-and-role]
+aws_access_key_id = AKROLE
+aws_secret_access_key = role
+role_arn = arn:aws:iam::123456789012:role/publisher
+source_profile = one
+[profile keys-and-program]
+aws_access_key_id = AKPROGRAM
+aws_secret_access_key = program
+credential_process = /bin/false
+[profile keys-and-login]
+aws_access_key_id = AKLOGIN
+aws_secret_access_key = login
+sso_account_id = 123456789012
+sso_role_name = publisher
+[profile old-token]
+aws_access_key_id = AKOLD
+aws_secret_access_key = old
+aws_security_token = OLD/TOKEN+
+region = eu-west-3
 `);
 const elsewhere = bench.file('[default]\naws_access_key_id = AKELSE\naws_secret_access_key = else\n', '.ini');
 const other_config = bench.file('[default]\nregion = ca-central-1\n', '.ini');
@@ -91,6 +110,9 @@ const CASES = [
     ['a bucket that ends in a hyphen', EU, ['s3://bucket-/key']],
     ['a bucket like an address', EU, ['s3://192.168.5.4/key']],
     ['a session token', { ...EU, AWS_SESSION_TOKEN: 'IQoJb3JpZ2luX2VjEA8a+/x==' }, ['s3://bucket/key']],
+    ['a session token by its old name', { ...EU, AWS_SECURITY_TOKEN: 'IQoJ+old/==' }, ['s3://bucket/key']],
+    ['both of its names', { ...EU, AWS_SECURITY_TOKEN: 'IQoJ+old/==', AWS_SESSION_TOKEN: 'new' }, ['s3://bucket/key']],
+    ["a profile's token by its old name", { AWS_PROFILE: 'old-token' }, ['s3://bucket/key']],
     ['600 seconds', EU, ['s3://bucket/key', '--expires-in', '600']],
     ['7 days', EU, ['s3://bucket/key', '--expires-in', '604800']],
     ['us-east-1', EU, ['s3://bucket/key', '--region', 'us-east-1']],
@@ -107,6 +129,9 @@ const CASES = [
     ['an endpoint, and dots in the bucket', EU, ['s3://buc.ket/key', '--endpoint-url', 'https://s3.example.com:8443']],
     ['the default profile', {}, ['s3://bucket/key']],
     ['a profile with token and path style', { AWS_PROFILE: 'one' }, ['s3://bucket/key']],
+    ['a profile by its old variable', { AWS_DEFAULT_PROFILE: 'one' }, ['s3://bucket/key']],
+    ['a profile by both variables', { AWS_DEFAULT_PROFILE: 'three', AWS_PROFILE: 'one' }, ['s3://bucket/key']],
+    ["the environment's keys before a role", { ...EU, AWS_PROFILE: 'keys-and-role' }, ['s3://bucket/key']],
     ['a profile by option', {}, ['s3://bucket/key', '--profile', 'three']],
     ['a profile with virtual hosts', { AWS_PROFILE: 'two words' }, ['s3://bucket/key', '--endpoint-url', 'http://s3.local:9000']],
     ['virtual hosts and a path', { AWS_PROFILE: 'two words' }, ['s3://bucket/key', '--endpoint-url', 'https://s3.local/base']],
@@ -168,6 +193,9 @@ describe('refused', () => {
         ['half of a profile', { AWS_PROFILE: 'half' }, ['s3://b/k'], 4, /half: there is an access key, but no secret key/],
         ['a profile that is not there', { AWS_PROFILE: 'nobody' }, ['s3://b/k'], 2, /no profile "nobody"/],
         ['a role', { AWS_PROFILE: 'role' }, ['s3://b/k'], 4, /aws configure export-credentials --profile role/],
+        ['a role beside keys', { AWS_PROFILE: 'keys-and-role' }, ['s3://b/k'], 4, /export-credentials --profile keys-and-role/],
+        ['a program beside keys', { AWS_PROFILE: 'keys-and-program' }, ['s3://b/k'], 4, /export-credentials --profile keys-and-program/],
+        ['a login beside keys', { AWS_PROFILE: 'keys-and-login' }, ['s3://b/k'], 4, /export-credentials --profile keys-and-login/],
         ['no credentials', { HOME: '/nonexistent' }, ['s3://b/k'], 4, /set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY/],
         ['an unknown option', EU, ['s3://b/k', '--nonsense'], 2, /presign --help/],
     ];

@@ -53,7 +53,7 @@ class Swift {
     get env() {
         return { AWS_ACCESS_KEY_ID: 'test:tester', AWS_SECRET_ACCESS_KEY: this.secret, AWS_REGION: REGION,
             AWS_ENDPOINT_URL: this.url, AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
-            AWS_PROFILE: undefined, AWS_SESSION_TOKEN: undefined };
+            AWS_PROFILE: undefined, AWS_DEFAULT_PROFILE: undefined, AWS_SESSION_TOKEN: undefined, AWS_SECURITY_TOKEN: undefined };
     }
 
     common(address, port) {
