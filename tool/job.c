@@ -90,7 +90,11 @@ static void print_json(const struct job *j)
 static void tell_failure(const struct job_device *d)
 {
     if (!d->heard)
-        fprintf(stderr, "otter: %s: has not answered; it gets the job when it is there\n", d->name);
+        fprintf(
+            stderr,
+            "otter: %s: has not answered; it gets the job when it is back, if it has been connected before and may use "
+            "its topics\n",
+            d->name);
     else if (!d->over)
         fprintf(stderr, "otter: %s: not through in time; it stood at %s\n", d->name, d->state);
     else
