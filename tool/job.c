@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "doors/text.h"
 #include "tool/tool.h"
 
 static const char help_text[] =
@@ -170,7 +171,9 @@ static int take_seconds(const char *name, const char *value, uint64_t most, uint
 static int take_job_id(struct job *j, const char *value)
 {
     j->job_id = value;
-    return *value && strlen(value) <= OTTER_JOB_ID ? 0 : tool_usage_error(cmd, "--job-id takes 1 to 64 bytes");
+    bool good = *value && strlen(value) <= OTTER_JOB_ID && otter_utf8_count(value) != SIZE_MAX;
+    if (good) return 0;
+    return tool_usage_error(cmd, "--job-id takes 1 to %d bytes of UTF-8 without control characters", OTTER_JOB_ID);
 }
 
 /* Devices need the topic's template, which may come behind them. */

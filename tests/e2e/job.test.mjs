@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import net from 'node:net';
-import { Bench, otter, sha256, until } from './device.mjs';
+import { Bench, OTTER, otter, run, sha256, until } from './device.mjs';
 import { Authority, Nginx, serve } from './nginx.mjs';
 import { Broker } from './broker.mjs';
 import { start_s3 } from './s3.mjs';
@@ -710,5 +710,16 @@ describe('otter job send', { concurrency: 3 }, () => {
         assert.deepEqual([one.state, one.running], ['confirmed', '1.2.0']);
         assert.match(one.message, /did this job before/);
         assert.equal((await job(v12, 'b')).code, 0);
+    });
+
+    test('takes as a job id what devices take', async () => {
+        const try_id = (id, shell = '"$@"') => run('sh', ['-c', shell, 'sh', OTTER, 'job', 'send', v11, ...BUCKET, '--device', 'a', '--mqtt',
+            'http://h', '--job-id', ...id]);
+        for (const [bad, shell] of [[['']], [['a\nb']], [['a\x7f']], [[long_text(65)]], [[], `"$@" "$(printf 'a\\377')"`]]) {
+            const r = await try_id(bad, shell);
+            assert.equal(r.code, 2);
+            assert.match(r.err, /--job-id takes 1 to 64 bytes of UTF-8 without control characters/);
+        }
+        assert.match((await try_id(['größe 1'])).err, /--mqtt takes/);
     });
 });
