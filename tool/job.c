@@ -62,18 +62,22 @@ static int exit_of(const struct job_device *d)
 
 static void add_text(cJSON *o, const char *name, const char *text)
 {
-    if (*text) cJSON_AddStringToObject(o, name, text);
+    if (text && *text) cJSON_AddStringToObject(o, name, text);
 }
 
-static void print_json(const struct job *j)
+/* What is not known yet, as it failed before, is left out. */
+static void print_json(const struct job *j, int status)
 {
     cJSON *o = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(o, "devices");
-    cJSON_AddStringToObject(o, "job_id", j->id);
-    cJSON_AddStringToObject(o, "version", j->source.version);
-    cJSON_AddStringToObject(o, "sha256", j->source.sha256);
-    cJSON_AddNumberToObject(o, "size", j->source.size);
-    cJSON_AddStringToObject(o, "bucket", j->source.store.bucket);
-    cJSON_AddStringToObject(o, "key", j->source.key);
+    cJSON_AddStringToObject(o, "result", status ? "failed" : "done");
+    if (j->err) cJSON_AddStringToObject(o, "error", otter_err_name(j->err));
+    if (j->err) cJSON_AddStringToObject(o, "message", otter_err_text(j->err));
+    add_text(o, "job_id", j->id);
+    add_text(o, "version", j->source.version);
+    add_text(o, "sha256", j->source.sha256);
+    if (j->source.size) cJSON_AddNumberToObject(o, "size", j->source.size);
+    add_text(o, "bucket", j->source.store.bucket);
+    add_text(o, "key", j->source.key);
     for (unsigned i = 0; i < j->count; i++) {
         const struct job_device *d = &j->device[i];
         cJSON *one = cJSON_CreateObject();
@@ -113,10 +117,7 @@ static int outcome(const struct job *j)
         if (!status) status = its;
         if (its) tell_failure(&j->device[i]);
     }
-    if (j->json)
-        print_json(j);
-    else
-        printf("%s: %u of %u devices run %s\n", j->id, good, j->count, j->source.version);
+    if (!j->json) printf("%s: %u of %u devices run %s\n", j->id, good, j->count, j->source.version);
     return status;
 }
 
@@ -136,6 +137,7 @@ static int run(struct job *j)
     if (!status && j->all) status = job_find_all(j);
     if (!status) status = job_follow(j);
     if (!status) status = outcome(j);
+    if (j->json) print_json(j, status);
     job_source_close(j);
     return status;
 }

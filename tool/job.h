@@ -40,6 +40,7 @@ struct job {
     bool create_bucket, all, json, quiet;
     /* what became of it */
     char id[OTTER_JOB_ID + 1];
+    enum otter_err err; /* for which it could not even be followed; OTTER_OK: none, or it has no number */
     struct job_source source;
     struct mqtt_mosquitto broker;
     struct job_device *device;

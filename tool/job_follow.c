@@ -49,9 +49,9 @@ int job_connect(struct job *j)
         return tool_fail(OTTER_ARG, "--mqtt %s: the certificates cannot be read, or memory is out", j->mqtt.url);
     while (!mqtt->connection(mqtt->ctx) && now_ms() < end)
         if (mqtt->next(mqtt->ctx, TURN_MS, &m)) free(m.topic);
-    return mqtt->connection(mqtt->ctx) ? 0
-                                       : tool_fail(OTTER_BROKER, "%s: %s (%s)", j->mqtt.url,
-                                                   otter_err_text(OTTER_BROKER), otter_err_name(OTTER_BROKER));
+    if (mqtt->connection(mqtt->ctx)) return 0;
+    j->err = OTTER_BROKER;
+    return tool_fail(j->err, "%s: %s (%s)", j->mqtt.url, otter_err_text(j->err), otter_err_name(j->err));
 }
 
 /* ---- devices ---- */
@@ -133,8 +133,10 @@ static int send_job(struct job *j, struct job_device *d)
     char *text = cJSON_PrintUnformatted(o);
     cJSON_Delete(o);
     free(url);
-    if (!text || !mqtt->publish(mqtt->ctx, d->topic[OTTER_JOB_UPDATE], text, false))
-        status = tool_fail(OTTER_BROKER, "%s: the job could not be sent", d->name);
+    if (!text || !mqtt->publish(mqtt->ctx, d->topic[OTTER_JOB_UPDATE], text, false)) {
+        j->err = OTTER_BROKER;
+        status = tool_fail(j->err, "%s: the job could not be sent", d->name);
+    }
     free(text);
     return status;
 }
@@ -322,7 +324,9 @@ int job_find_all(struct job *j)
         }
         if (news) end = now_ms() + FIND_MS;
     }
-    return status || j->count ? status : tool_fail(OTTER_NOT_FOUND, "the broker knows of no device at %s", filter);
+    if (status || j->count) return status;
+    j->err = OTTER_NOT_FOUND;
+    return tool_fail(j->err, "the broker knows of no device at %s", filter);
 }
 
 /* ---- until all are through ---- */

@@ -13,8 +13,8 @@ static int judge(struct job *j, const char *name, const uint8_t *bytes, size_t n
     struct otter_image_check check;
     struct job_source *s = &j->source;
     uint8_t digest[32];
-    enum otter_err e = app_image_judge(bytes, n, NULL, &check);
-    if (e) return app_image_bad(name, e, &check);
+    j->err = app_image_judge(bytes, n, NULL, &check);
+    if (j->err) return app_image_bad(name, j->err, &check);
     if (!tool_digest(OTTER_SHA256, bytes, n, digest)) return 1;
     tool_hex(digest, sizeof digest, s->sha256);
     s->size = (uint32_t)n;
@@ -33,11 +33,11 @@ static int upload(struct job *j)
     if (!bytes) return 2;
     int status = judge(j, j->what, bytes, n, chip);
     if (!status) status = store_open(&s->store, j->bucket, NULL, &j->wish);
-    enum otter_err e = !status && j->create_bucket ? store_make_bucket(&s->store) : OTTER_OK;
+    if (!status && j->create_bucket) j->err = store_make_bucket(&s->store);
     if (asprintf(&path, "jobs/%s-%.12s.bin", chip, s->sha256) < 0) path = NULL;
-    if (!status && !e && path) e = store_put(&s->store, path, bytes, n, STORE_FOR_EVER);
+    if (!status && !j->err && path) j->err = store_put(&s->store, path, bytes, n, STORE_FOR_EVER);
     free(bytes);
-    if (!status && e) status = store_fail(&s->store, e);
+    if (!status && j->err) status = store_fail(&s->store, j->err);
     const char *prefix = status ? "" : s->store.prefix;
     if (!status && asprintf(&s->key, "%s%s%s", prefix, *prefix ? "/" : "", path) < 0) s->key = NULL;
     free(path);
@@ -56,8 +56,8 @@ static int find(struct job *j)
     }
     *slash = '\0';
     int status = store_open(&s->store, folder, NULL, &j->wish);
-    enum otter_err e = status ? OTTER_OK : store_get(&s->store, slash + 1, &bytes, &n);
-    if (e) status = store_fail(&s->store, e);
+    if (!status) j->err = store_get(&s->store, slash + 1, &bytes, &n);
+    if (j->err) status = store_fail(&s->store, j->err);
     if (!status) status = judge(j, j->what, bytes, n, chip);
     const char *prefix = status ? "" : s->store.prefix;
     if (!status && asprintf(&s->key, "%s%s%s", prefix, *prefix ? "/" : "", slash + 1) < 0) s->key = NULL;

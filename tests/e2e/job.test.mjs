@@ -635,6 +635,7 @@ describe('otter job send', { concurrency: 3 }, () => {
             const r = await send(args, env);
             assert.equal(r.code, code, r.out + r.err);
             assert.match(r.err, words);
+            return r.out;
         };
         await fails(2, /--bucket/, [v11, '--device', 'a']);
         await fails(2, /--bucket/, [keys.big, ...BUCKET, '--device', 'a']);
@@ -647,7 +648,8 @@ describe('otter job send', { concurrency: 3 }, () => {
         await fails(2, /mqtt:\/\//, [v11, ...BUCKET, '--device', 'a', '--mqtt', 'http://h']);
         await fails(3, /./, [bench.file('no image'), ...BUCKET, '--device', 'a']);
         await fails(6, /./, ['s3://firmware/no-such-file.bin', '--device', 'a']);
-        await fails(6, /broker_unreachable/, [v11, ...BUCKET, '--device', 'a', '--mqtt', broker.url('words'), '--mqtt-user', 'device:no']);
+        const out = await fails(6, /broker_unreachable/, [v11, ...BUCKET, '--device', 'a', '--mqtt', broker.url('words'), '--mqtt-user', 'device:no', '--json']);
+        assert.deepEqual([JSON.parse(out).result, JSON.parse(out).error], ['failed', 'broker_unreachable']);
         await fails(6, /no device/, [v11, ...BUCKET, '--all', '--topic', 'nobody/{id}']);
         const help = await otter(['job', 'send', '--help']);
         assert.equal(help.code, 0);
@@ -721,5 +723,15 @@ describe('otter job send', { concurrency: 3 }, () => {
             assert.match(r.err, /--job-id takes 1 to 64 bytes of UTF-8 without control characters/);
         }
         assert.match((await try_id(['größe 1'])).err, /--mqtt takes/);
+    });
+
+    test('tells in JSON what it failed for, too', async () => {
+        const fails = async (args, result) => {
+            const r = await send([...args, '--json']), out = JSON.parse(r.out);
+            assert.equal(r.code, 6, r.out);
+            assert.deepEqual([out.result, out.error, typeof out.message], ['failed', result, 'string']);
+        };
+        await fails(['s3://firmware/no-such-file.bin', '--device', 'a'], 'not_found');
+        await fails([v11, ...BUCKET, '--all', '--topic', 'nobody/{id}'], 'not_found');
     });
 });
