@@ -14,7 +14,8 @@
 static const char help_text[] =
     "Usage: otter job send IMAGE|s3://BUCKET/KEY --device ID... --mqtt URL [OPTION]...\n"
     "Updates devices by MQTT: puts IMAGE into a bucket, or takes the object that is there, tells the devices a\n"
-    "presigned URL, and follows them until they run it. Devices whose URL expires get a fresh one meanwhile.\n"
+    "presigned URL, and follows them until they run it. Meanwhile those whose URL expires get a fresh one, and those\n"
+    "that are busy are asked again.\n"
     "\n"
     "  --device ID            may be given again\n"
     "  --all                  all devices that have told the broker their state\n"

@@ -24,11 +24,12 @@ struct job_device {
     char name[OTTER_MQTT_TOPIC + 1]; /* the id, printable */
     char topic[OTTER_JOB_TOPICS][OTTER_MQTT_TOPIC + 1];
     char state[16], running[40], error[40], words[300]; /* printable; empty: not known */
-    unsigned sent, urls;                                /* how often the job, and fresh URLs, were sent */
+    unsigned lost, urls;                                /* how often it had lost the job, and got a fresh URL */
     int percent;
     uint64_t due;     /* ms: when the job is sent again; 0: not for now */
     bool heard, over; /* it has said something of this job; that was its last word */
     bool other;       /* confirmed long ago: it runs another version now */
+    bool busy;        /* it could not take the job, but will */
 };
 
 struct job {

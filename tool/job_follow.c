@@ -13,8 +13,8 @@ enum {
     CONNECT_MS = 15000,
     FIND_MS = 2000 /* without another device */,
     TURN_MS = 250,
-    AGAIN_MS = 3000,
-    SENT_MOST = 4,
+    AGAIN_MS = 3000, /* also to a device that is busy */
+    LOST_MOST = 3,
     URLS_MOST = 64,
     END_MS = 3000,
     STEP = 10
@@ -170,39 +170,47 @@ static void see_what_runs(const struct job *j, struct job_device *d)
                  "it did this job before, and runs %s now; under another --job-id the job is done again", d->running);
 }
 
+/* With another update, or until a restart; then the job is sent again. */
+static void see_whether_busy(struct job_device *d)
+{
+    d->busy = strcmp(d->state, "failed") == 0 && strcmp(d->error, otter_err_name(OTTER_BUSY)) == 0;
+    d->due = d->busy ? now_ms() + AGAIN_MS : 0;
+    if (!d->busy) return;
+    snprintf(d->state, sizeof d->state, "busy");
+    d->error[0] = '\0';
+}
+
+static bool is_end(const char *state)
+{
+    return strcmp(state, "confirmed") == 0 || strcmp(state, "rolled_back") == 0 || strcmp(state, "failed") == 0;
+}
+
+static bool is_idle(const char *state) { return is_end(state) || strcmp(state, "online") == 0; }
+
 static void take_state(const struct job *j, struct job_device *d, const cJSON *json)
 {
-    char state[sizeof d->state];
+    char before[sizeof d->state];
     int percent = (int)tool_json_number(json, "percent", 100);
-    take_text(json, "state", state, sizeof state);
-    bool news = strcmp(state, d->state) != 0;
-    d->heard = true;
-    d->due = 0;
     bool step = percent >= 0 && percent / STEP != d->percent / STEP;
-    memcpy(d->state, state, sizeof state);
+    memcpy(before, d->state, sizeof before);
+    d->heard = true;
+    take_text(json, "state", d->state, sizeof d->state);
     take_text(json, "running", d->running, sizeof d->running);
     take_text(json, "error", d->error, sizeof d->error);
     take_text(json, tool_json_text(json, "reason") ? "reason" : "message", d->words, sizeof d->words);
     see_what_runs(j, d);
+    see_whether_busy(d);
     if (percent >= 0) d->percent = percent;
-    if (news || step) print_state(j, d, percent);
-    d->over = strcmp(state, "confirmed") == 0 || strcmp(state, "rolled_back") == 0 || strcmp(state, "failed") == 0;
+    if (step || strcmp(before, d->state) != 0) print_state(j, d, percent);
+    d->over = is_end(d->state);
 }
 
-/* One that is off stays so whatever it is sent. */
+/* The last will holds even if it was kept from before the job. */
 static void note_offline(const struct job *j, struct job_device *d, const char *state)
 {
     if (strcmp(state, "offline") != 0 || *d->state) return;
     snprintf(d->state, sizeof d->state, "offline");
     print_state(j, d, -1);
-}
-
-static bool is_idle(const char *state)
-{
-    static const char *const names[] = {"online", "confirmed", "rolled_back", "failed"};
-    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(state, names[i]) == 0) return true;
-    return false;
 }
 
 /* What it says of something else shows that it is there. If it then says nothing of this job, that was lost: a device
@@ -211,7 +219,9 @@ static bool is_idle(const char *state)
 static void take_other(struct job_device *d, const char *state)
 {
     if (strcmp(state, "offline") == 0) d->due = 0;
-    if (!d->heard && !d->due && is_idle(state) && d->sent < SENT_MOST) d->due = now_ms() + AGAIN_MS;
+    if ((d->heard && !d->busy) || d->due || d->lost == LOST_MOST || !is_idle(state)) return;
+    d->lost++;
+    d->due = now_ms() + AGAIN_MS;
 }
 
 static bool is_ours(const struct job *j, const cJSON *json)
@@ -262,7 +272,6 @@ static int send_due(struct job *j)
         struct job_device *d = &j->device[i];
         if (!d->due || now_ms() < d->due) continue;
         d->due = 0;
-        d->sent++;
         status = send_job(j, d);
     }
     return status;

@@ -734,4 +734,18 @@ describe('otter job send', { concurrency: 3 }, () => {
         await fails(['s3://firmware/no-such-file.bin', '--device', 'a'], 'not_found');
         await fails([v11, ...BUCKET, '--all', '--topic', 'nobody/{id}'], 'not_found');
     });
+
+    test('waits for a device that is busy', async () => {
+        const d = await online(), v12 = await bench.image('1.2.0');
+        const pushed = d.upload(big, '--limit-rate', '300k');
+        await d.seen('an upload on its way', s => s.update.state === 'receiving' && s.update.received > 0);
+        const late = await send([v12, ...BUCKET, '--device', d.id, '--timeout', '1']);
+        assert.equal(late.code, 5, late.err);
+        assert.match(late.err, /busy: Another update is under way[^]*not through in time; it stood at busy/);
+        const r = await send([v12, ...BUCKET, '--device', d.id]);
+        assert.equal((await pushed).status, 200);
+        assert.equal(r.code, 0, r.err);
+        assert.match(r.err, /busy: Another update is under way/);
+        assert.match(r.out, /1 of 1 devices run 1\.2\.0/);
+    });
 });
