@@ -19,7 +19,9 @@ const ears = await broker.listener();
 after(async () => {
     ears.stop();
     front.stop();
-    await Promise.all([broker.stop(), s3.stop(), bench.close()]);
+    // The broker writes its state into the bench's folder at last.
+    await Promise.all([broker.stop(), s3.stop()]);
+    await bench.close();
 });
 
 const v10 = await bench.image('1.0.0'), v11 = await bench.image('1.1.0'), bad = await bench.image('1.3.0');
