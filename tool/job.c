@@ -102,7 +102,8 @@ static void tell_failure(const struct job_device *d)
             "its topics\n",
             d->name);
     else if (!d->over)
-        fprintf(stderr, "otter: %s: not through in time; it stood at %s\n", d->name, d->state);
+        fprintf(stderr, "otter: %s: not through in time; it stood at %s%s%s\n", d->name, d->state,
+                *d->words ? ": " : "", d->words);
     else
         fprintf(stderr, "otter: %s: %s: %s%s%s%s\n", d->name, d->state, d->words, *d->error ? " (" : "", d->error,
                 *d->error ? ")" : "");

@@ -743,7 +743,7 @@ describe('otter job send', { concurrency: 3 }, () => {
         await d.seen('an upload on its way', s => s.update.state === 'receiving' && s.update.received > 0);
         const late = await send([v12, ...BUCKET, '--device', d.id, '--timeout', '1']);
         assert.equal(late.code, 5, late.err);
-        assert.match(late.err, /busy: Another update is under way[^]*not through in time; it stood at busy/);
+        assert.match(late.err, /busy: Another update is under way[^]*not through in time; it stood at busy: Another update/);
         const r = await send([v12, ...BUCKET, '--device', d.id]);
         assert.equal((await pushed).status, 200);
         assert.equal(r.code, 0, r.err);
