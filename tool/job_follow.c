@@ -230,16 +230,16 @@ static bool is_ours(const struct job *j, const cJSON *json)
     return id && strcmp(id, j->id) == 0;
 }
 
-static int take_request(struct job *j, struct job_device *d, const cJSON *json)
+static void take_request(const struct job *j, struct job_device *d, const cJSON *json)
 {
-    if (!is_ours(j, json) || d->over || d->urls >= URLS_MOST) return 0;
+    if (!is_ours(j, json) || d->over || d->urls >= URLS_MOST) return;
     d->urls++;
+    d->due = now_ms();
     if (!j->json && !j->quiet) fprintf(stderr, "%s: gets a fresh URL\n", d->name);
-    return send_job(j, d);
 }
 
 /* What the broker kept was said before the job was sent, but where the connection was lost meanwhile. */
-static void take_status(struct job *j, struct job_device *d, const cJSON *json, bool kept)
+static void take_status(const struct job *j, struct job_device *d, const cJSON *json, bool kept)
 {
     bool old = kept && !j->reconnected;
     const char *state = tool_json_text(json, "state");
@@ -252,23 +252,23 @@ static void take_status(struct job *j, struct job_device *d, const cJSON *json, 
     }
 }
 
-static int take_message(struct job *j, const struct otter_mqtt_message *m)
+static void take_message(const struct job *j, const struct otter_mqtt_message *m)
 {
-    int status = 0;
     cJSON *json = cJSON_ParseWithLength(m->text, m->size);
     for (unsigned i = 0; i < j->count && json; i++) {
         struct job_device *d = &j->device[i];
-        if (strcmp(m->topic, d->topic[OTTER_JOB_REQUEST]) == 0) status = take_request(j, d, json);
+        if (strcmp(m->topic, d->topic[OTTER_JOB_REQUEST]) == 0) take_request(j, d, json);
         if (strcmp(m->topic, d->topic[OTTER_JOB_STATUS]) == 0 && !d->over) take_status(j, d, json, m->retained);
     }
     cJSON_Delete(json);
-    return status;
 }
 
+/* Without a connection it stays due. */
 static int send_due(struct job *j)
 {
     int status = 0;
-    for (unsigned i = 0; i < j->count && !status; i++) {
+    bool up = j->broker.port.connection(j->broker.port.ctx) != 0;
+    for (unsigned i = 0; up && i < j->count && !status; i++) {
         struct job_device *d = &j->device[i];
         if (!d->due || now_ms() < d->due) continue;
         d->due = 0;
@@ -359,10 +359,10 @@ int job_follow(struct job *j)
     while (!status && !all_over(j) && now_ms() < end) {
         if (subscribe_anew(j)) j->reconnected = true;
         if (mqtt->next(mqtt->ctx, TURN_MS, &m)) {
-            status = take_message(j, &m);
+            take_message(j, &m);
             free(m.topic);
         }
-        if (!status) status = send_due(j);
+        status = send_due(j);
     }
     mqtt_mosquitto_stop(&j->broker, END_MS);
     return status;

@@ -750,4 +750,23 @@ describe('otter job send', { concurrency: 3 }, () => {
         assert.match(r.err, /busy: Another update is under way/);
         assert.match(r.out, /1 of 1 devices run 1\.2\.0/);
     });
+
+    test('outlives its broker', async () => {
+        const own = await new Broker(bench, authority).start();
+        let asked;
+        const first = new Promise(done => { asked = done; });
+        const before = await own.fleet('gone', ['x'], job => { asked(); return { state: 'failed', error: 'busy', job_id: job.job_id }; });
+        const sent = send([v11, ...BUCKET, '--mqtt', own.url(), '--device', 'x', '--topic', 'gone/{id}/update']);
+        await first;
+        await sleep(300);
+        before.stop();
+        await own.stop();
+        await sleep(3200);
+        await own.start();
+        const after = await own.fleet('gone', ['x'], job => ({ state: 'confirmed', job_id: job.job_id, running: '1.1.0' }));
+        const r = await sent;
+        after.stop();
+        await own.stop();
+        assert.equal(r.code, 0, r.err);
+    });
 });
