@@ -73,9 +73,13 @@ cJSON *publish_log_read(struct store *s, enum otter_err *err);
 cJSON *publish_log_find(const cJSON *log, const char *chip, const cJSON *before, const char *not_version);
 /* A chip's descriptor; NULL: there is none that is JSON. *err: it could not be asked for. */
 cJSON *publish_offer(struct store *s, const char *chip, enum otter_err *err);
+/* The release that such a descriptor offers, as the log has it; NULL: it has none like it. */
+cJSON *publish_log_match(const cJSON *log, const char *chip, const cJSON *offer);
 /* The release that the chip is offered now, as the log has it; NULL: none, or one that the log has not. */
 cJSON *publish_log_current(struct store *s, const cJSON *log, const char *chip, enum otter_err *err);
-/* Of these, of all chips, the one that is last in the log. */
+/* Which of these, by otter_chip_at(), is last in the log; NULL: none is in it. */
+cJSON *publish_log_last(const cJSON *log, const cJSON *const of[PUBLISH_CHIPS]);
+/* The same of those that chips are offered now. */
 cJSON *publish_log_newest(struct store *s, const cJSON *log, enum otter_err *err);
 /* Puts a release, which is taken over, at the log's end; an earlier one of that version becomes part of it. */
 void publish_log_add(cJSON *log, cJSON *release);
@@ -88,20 +92,31 @@ enum otter_err publish_write_descriptor(struct store *s, const char *channel, co
  * of none boot loader and table are known. *left_out: how many of these chips are missing for that. */
 enum otter_err publish_write_manifest(struct store *s, const char *channel, const cJSON *log, const cJSON *release,
                                       unsigned *left_out);
+/* Are boot loader and table known, as the manifest needs them? */
+bool publish_has_all_parts(const cJSON *build);
 
 /* ---- reading it back (publish_check.c, publish_check_manifest.c) ---- */
 
-struct publish_check {
-    struct store *store;
-    bool say;             /* findings go to stderr, too */
-    cJSON *findings;      /* "file", "error", "message" */
-    enum otter_err first; /* of them */
+/* What a change has made of a channel. By otter_chip_at(): what chips are to be offered. */
+struct publish_change {
+    const cJSON *log;                    /* as it was written */
+    const cJSON *release[PUBLISH_CHIPS]; /* of the log; NULL: the chip was left as it was */
+    bool nothing[PUBLISH_CHIPS];         /* it is not offered anything any more */
 };
 
-/* Fetches all that the channel offers and judges it. only: a single descriptor's name, or NULL. expected: the release
- * that its chips are to be offered, or NULL. report gets "version", "builds", "manifest" and "findings". Returns the
- * first finding's error. */
-enum otter_err publish_check(struct store *s, const char *only, const cJSON *expected, bool say, cJSON *report);
+struct publish_check {
+    struct store *store;
+    bool say;                            /* findings go to stderr, too */
+    const cJSON *log;                    /* NULL: there is none */
+    const cJSON *offered[PUBLISH_CHIPS]; /* releases of the log that were found to be offered, by otter_chip_at() */
+    cJSON *findings;                     /* "file", "error", "message" */
+    enum otter_err first;                /* of them */
+};
+
+/* Fetches all that the channel offers and judges it. only: a single descriptor's name, or NULL. change: what must be
+ * found, or NULL. report gets "builds", "manifest" and "findings". Returns the first finding's error. */
+enum otter_err publish_check(struct store *s, const char *only, const struct publish_change *change, bool say,
+                             cJSON *report);
 
 /* For the terminal: much of what is said was written by others. Returns out, cut to its size. */
 const char *publish_plain(const char *text, char *out, size_t size);
@@ -112,7 +127,7 @@ enum otter_err publish_finding(struct publish_check *c, const char *file, enum o
 enum otter_err publish_not_fetched(struct publish_check *c, const char *file, enum otter_err err);
 /* What a path of a descriptor or manifest leads to, as a device would fetch it. A failure is a finding. */
 enum otter_err publish_fetch(struct publish_check *c, const char *path, uint8_t **data, size_t *size);
-/* True: there is a manifest, and its builds' parts make a flash from which the chip starts what was published. */
+/* Do its builds' parts make a flash from which the chip starts what is offered? True: there is a manifest. */
 bool publish_check_manifest(struct publish_check *c);
 
 #endif

@@ -93,9 +93,9 @@ cJSON *publish_offer(struct store *s, const char *chip, enum otter_err *err)
     return offer;
 }
 
-cJSON *publish_log_current(struct store *s, const cJSON *log, const char *chip, enum otter_err *err)
+cJSON *publish_log_match(const cJSON *log, const char *chip, const cJSON *offer)
 {
-    cJSON *offer = publish_offer(s, chip, err), *release, *found = NULL;
+    cJSON *release, *found = NULL;
     const char *sha256 = tool_json_text(offer, "sha256"), *version = tool_json_text(offer, "version");
     const cJSON *list = sha256 ? releases_of(log) : NULL;
     cJSON_ArrayForEach(release, list)
@@ -104,23 +104,35 @@ cJSON *publish_log_current(struct store *s, const cJSON *log, const char *chip, 
         const char *has = tool_json_text(app, "sha256");
         if (has && strcmp(has, sha256) == 0 && is_version(release, version)) found = release;
     }
+    return found;
+}
+
+cJSON *publish_log_current(struct store *s, const cJSON *log, const char *chip, enum otter_err *err)
+{
+    cJSON *offer = publish_offer(s, chip, err), *found = publish_log_match(log, chip, offer);
     cJSON_Delete(offer);
     return found;
 }
 
+cJSON *publish_log_last(const cJSON *log, const cJSON *const of[PUBLISH_CHIPS])
+{
+    cJSON *release, *last = NULL;
+    cJSON_ArrayForEach(release, releases_of(log))
+    {
+        for (unsigned i = 0; i < PUBLISH_CHIPS; i++)
+            if (release == of[i]) last = release;
+    }
+    return last;
+}
+
 cJSON *publish_log_newest(struct store *s, const cJSON *log, enum otter_err *err)
 {
-    cJSON *current[PUBLISH_CHIPS] = {0}, *release, *newest = NULL;
+    const cJSON *current[PUBLISH_CHIPS] = {0};
     const struct otter_chip_info *chip;
     *err = OTTER_OK;
     for (unsigned i = 0; !*err && i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++)
         current[i] = publish_log_current(s, log, chip->target, err);
-    cJSON_ArrayForEach(release, releases_of(log))
-    {
-        for (unsigned i = 0; i < PUBLISH_CHIPS; i++)
-            if (release == current[i]) newest = release;
-    }
-    return *err ? NULL : newest;
+    return *err ? NULL : publish_log_last(log, current);
 }
 
 /* Builds of an earlier try, or of other chips, stay. */
@@ -190,7 +202,7 @@ enum otter_err publish_write_descriptor(struct store *s, const char *channel, co
 
 /* ---- the manifest ---- */
 
-static bool has_all_parts(const cJSON *build)
+bool publish_has_all_parts(const cJSON *build)
 {
     const cJSON *app = cJSON_GetObjectItemCaseSensitive(build, "app");
     return cJSON_HasObjectItem(build, "bootloader") && cJSON_HasObjectItem(build, "table") &&
@@ -238,7 +250,7 @@ enum otter_err publish_write_manifest(struct store *s, const char *channel, cons
     for (unsigned i = 0; !e && (chip = otter_chip_at(i)); i++) {
         const cJSON *build = publish_build_of(release, chip->target);
         if (!build || publish_log_current(s, log, chip->target, &e) != release) continue;
-        if (has_all_parts(build))
+        if (publish_has_all_parts(build))
             cJSON_AddItemToArray(list, manifest_build(channel, release, build, chip->name));
         else
             ++*left_out;

@@ -92,6 +92,8 @@ struct offer {
     const char *version, *path, *sha256;
     double size;
     const struct otter_chip_info *chip; /* by the descriptor's name; NULL: any */
+    const cJSON *wanted;                /* the release that it must offer; NULL: any */
+    bool nothing;                       /* it must not be there */
 };
 
 static enum otter_err read_offer(struct publish_check *c, struct offer *o, const cJSON *json)
@@ -105,11 +107,14 @@ static enum otter_err read_offer(struct publish_check *c, struct offer *o, const
 }
 
 /* What was just published is what is found, not what a cache has kept. */
-static enum otter_err check_expected(struct publish_check *c, const struct offer *o, const cJSON *expected)
+static enum otter_err check_wanted(struct publish_check *c, const struct offer *o)
 {
-    const cJSON *build = o->chip ? publish_build_of(expected, o->chip->target) : NULL;
+    const cJSON *build = o->wanted ? publish_build_of(o->wanted, o->chip->target) : NULL;
     const char *sha256 = tool_json_text(cJSON_GetObjectItemCaseSensitive(build, "app"), "sha256");
-    const char *version = tool_json_text(expected, "version");
+    const char *version = tool_json_text(o->wanted, "version");
+    if (o->nothing)
+        return publish_finding(c, o->name, OTTER_VERSION, "it offers %s, which was taken back; is a cache in between?",
+                               o->version);
     if (!sha256 || (o->sha256 && strcmp(o->sha256, sha256) == 0 && strcmp(o->version, version) == 0)) return OTTER_OK;
     return publish_finding(c, o->name, OTTER_VERSION,
                            "it offers %s, not the %s that was published; is a cache in between?", o->version, version);
@@ -154,76 +159,92 @@ static void add_offer(cJSON *builds, const struct offer *o, size_t size, const c
     cJSON_AddItemToArray(builds, b);
 }
 
-static void check_offer(struct publish_check *c, struct offer *o, const cJSON *json, const cJSON *expected,
-                        cJSON *builds)
+static void check_offer(struct publish_check *c, struct offer *o, const cJSON *json, cJSON *builds)
 {
     uint8_t *image;
     size_t size;
-    if (read_offer(c, o, json) || check_expected(c, o, expected)) return;
+    if (read_offer(c, o, json) || check_wanted(c, o)) return;
     if (publish_fetch(c, o->path, &image, &size)) return;
     if (check_image(c, o, image, size) == OTTER_OK) add_offer(builds, o, size, json);
     free(image);
 }
 
-/* True: it is there, good or bad. */
-static bool check_descriptor(struct publish_check *c, const char *name, bool required, const cJSON *expected,
-                             cJSON *builds)
+/* True: it is there, good or bad. json: what it says, to be deleted; NULL: nothing that is JSON. */
+static bool check_descriptor(struct publish_check *c, struct offer *o, bool required, cJSON *builds, cJSON **json)
 {
-    char target[16];
     uint8_t *data;
     size_t size;
-    enum otter_err e = store_get(c->store, name, &data, &size);
+    enum otter_err e = store_get(c->store, o->name, &data, &size);
+    *json = NULL;
     /* Where listing is not allowed, S3 says "forbidden" of what is not there. */
     if (!required && (e == OTTER_NOT_FOUND || e == OTTER_UNAUTHORIZED)) return false;
     if (e) {
-        publish_not_fetched(c, name, e);
+        publish_not_fetched(c, o->name, e);
         return true;
     }
-    snprintf(target, sizeof target, "%.*s", (int)strcspn(name, "."), name);
-    struct offer o = {.name = name, .chip = otter_chip_by_name(target)};
-    cJSON *json = size <= DESCRIPTOR_MAX ? cJSON_ParseWithLength((const char *)data, size) : NULL;
-    check_offer(c, &o, json, expected, builds);
-    cJSON_Delete(json);
+    *json = size <= DESCRIPTOR_MAX ? cJSON_ParseWithLength((const char *)data, size) : NULL;
+    check_offer(c, o, *json, builds);
     free(data);
     return true;
 }
 
 /* ---- a channel ---- */
 
+static void check_single(struct publish_check *c, const char *name, cJSON *builds)
+{
+    char target[16];
+    cJSON *json;
+    snprintf(target, sizeof target, "%.*s", (int)strcspn(name, "."), name);
+    struct offer o = {.name = name, .chip = otter_chip_by_name(target)};
+    check_descriptor(c, &o, true, builds, &json);
+    cJSON_Delete(json);
+}
+
 /* Chips that the log has a release for must be offered one; without a log all names are tried. */
-static unsigned check_chips(struct publish_check *c, const cJSON *expected, cJSON *builds)
+static unsigned check_chips(struct publish_check *c, const struct publish_change *change, cJSON *builds)
 {
     unsigned found = 0;
-    enum otter_err e;
     const struct otter_chip_info *chip;
-    cJSON *log = publish_log_read(c->store, &e);
-    if (e == OTTER_DESCRIPTOR) publish_not_fetched(c, publish_log_name, e);
-    for (unsigned i = 0; (chip = otter_chip_at(i)); i++) {
+    for (unsigned i = 0; i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++) {
         char name[32];
+        cJSON *json;
+        struct offer o = {.name = name, .chip = chip};
+        if (change) o.wanted = change->release[i];
+        if (change) o.nothing = change->nothing[i];
         snprintf(name, sizeof name, "%s.json", chip->target);
-        bool required = log && publish_log_find(log, chip->target, NULL, NULL);
-        found += check_descriptor(c, name, required, expected, builds);
+        bool required = o.wanted || publish_log_find(c->log, chip->target, NULL, NULL);
+        found += check_descriptor(c, &o, required, builds, &json);
+        c->offered[i] = publish_log_match(c->log, chip->target, json);
+        cJSON_Delete(json);
     }
-    cJSON_Delete(log);
     return found;
 }
 
-enum otter_err publish_check(struct store *s, const char *only, const cJSON *expected, bool say, cJSON *report)
+static void check_channel(struct publish_check *c, const struct publish_change *change, cJSON *builds, cJSON *report)
+{
+    enum otter_err e = OTTER_OK;
+    cJSON *log = change ? NULL : publish_log_read(c->store, &e);
+    if (e == OTTER_DESCRIPTOR) publish_not_fetched(c, publish_log_name, e);
+    c->log = change ? change->log : log;
+    unsigned found = check_chips(c, change, builds);
+    bool manifest = publish_check_manifest(c);
+    cJSON_AddBoolToObject(report, "manifest", manifest);
+    if (!found && !manifest && !change && !c->first)
+        publish_finding(c, "", OTTER_NOT_FOUND,
+                        "there is no channel here: neither a descriptor (esp32.json, ...) nor a manifest.json");
+    cJSON_Delete(log);
+}
+
+enum otter_err publish_check(struct store *s, const char *only, const struct publish_change *change, bool say,
+                             cJSON *report)
 {
     struct publish_check c = {.store = s, .say = say};
     cJSON *builds = cJSON_AddArrayToObject(report, "builds");
     c.findings = cJSON_CreateArray();
-    if (only) {
-        check_descriptor(&c, only, true, expected, builds);
-    } else {
-        unsigned found = check_chips(&c, expected, builds);
-        bool manifest = publish_check_manifest(&c);
-        cJSON_AddBoolToObject(report, "manifest", manifest);
-        if (!found && !manifest && !c.first)
-            publish_finding(&c, "", OTTER_NOT_FOUND,
-                            "there is no channel here: neither a descriptor (esp32.json, ...) nor "
-                            "a manifest.json");
-    }
+    if (only)
+        check_single(&c, only, builds);
+    else
+        check_channel(&c, change, builds, report);
     cJSON_AddItemToObject(report, "findings", c.findings);
     return c.first;
 }

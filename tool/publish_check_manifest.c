@@ -129,6 +129,41 @@ static void check_parts(struct installed *in, const cJSON *build)
     check_app(in);
 }
 
+static bool has_build(const cJSON *json, const char *family)
+{
+    const cJSON *build;
+    cJSON_ArrayForEach(build, cJSON_GetObjectItemCaseSensitive(json, "builds"))
+    {
+        const char *name = tool_json_text(build, "chipFamily");
+        if (name && strcmp(name, family) == 0) return true;
+    }
+    return false;
+}
+
+/* It installs what devices are offered, not what was offered once. json NULL: there is no manifest. */
+static void check_newest(struct publish_check *c, const cJSON *json)
+{
+    const struct otter_chip_info *chip;
+    const cJSON *newest = publish_log_last(c->log, c->offered);
+    const char *version = tool_json_text(newest, "version"), *has = tool_json_text(json, "version");
+    if (version && json && (!has || strcmp(has, version) != 0)) {
+        publish_finding(c, publish_manifest_name, OTTER_VERSION,
+                        "it installs version %s, devices are offered %s; publish that again, or is a cache in between?",
+                        has ? has : "?", version);
+        return;
+    }
+    for (unsigned i = 0; i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++) {
+        if (!newest || c->offered[i] != newest || has_build(json, chip->name) ||
+            !publish_has_all_parts(publish_build_of(newest, chip->target)))
+            continue;
+        publish_finding(
+            c, publish_manifest_name, OTTER_NOT_FOUND,
+            json ? "%s of %s is missing in it; publish that again" : "it is missing, with %s of %s; publish that again",
+            chip->name, version);
+        return;
+    }
+}
+
 static void check_builds(struct publish_check *c, const cJSON *json)
 {
     struct installed in = {.c = c, .version = tool_json_text(json, "version")};
@@ -156,13 +191,17 @@ bool publish_check_manifest(struct publish_check *c)
     uint8_t *data;
     size_t size;
     enum otter_err e = store_get(c->store, publish_manifest_name, &data, &size);
-    if (e == OTTER_NOT_FOUND || e == OTTER_UNAUTHORIZED) return false;
+    if (e == OTTER_NOT_FOUND || e == OTTER_UNAUTHORIZED) {
+        check_newest(c, NULL);
+        return false;
+    }
     if (e) {
         publish_not_fetched(c, publish_manifest_name, e);
         return true;
     }
     cJSON *json = size <= MANIFEST_MAX ? cJSON_ParseWithLength((const char *)data, size) : NULL;
     check_builds(c, json);
+    if (json) check_newest(c, json);
     cJSON_Delete(json);
     free(data);
     return true;

@@ -177,17 +177,27 @@ static enum otter_err write_channel(const struct publish *p, struct store *s, cJ
     return e ? e : write_manifest(p, s, log, entry);
 }
 
-/* As a device would: from where it would. expected: see publish_check(). */
-static int read_back(const struct publish *p, struct store *s, const char *base_url, const cJSON *expected,
-                     cJSON *report)
+/* As a device would: from where it would. */
+static int read_back(const struct publish *p, struct store *s, const char *base_url,
+                     const struct publish_change *change, cJSON *report)
 {
     struct store web;
-    if (!base_url) return otter_err_exit(publish_check(s, NULL, expected, !p->json, report));
+    if (!base_url) return otter_err_exit(publish_check(s, NULL, change, !p->json, report));
     int status = store_open(&web, base_url, p->channel, NULL);
     if (status) return status;
-    status = otter_err_exit(publish_check(&web, NULL, expected, !p->json, report));
+    status = otter_err_exit(publish_check(&web, NULL, change, !p->json, report));
     store_close(&web);
     return status;
+}
+
+/* The chips of the release are to be offered this entry of the log. */
+static struct publish_change change_to(const cJSON *log, const cJSON *entry, const cJSON *release)
+{
+    const struct otter_chip_info *chip;
+    struct publish_change made = {.log = log};
+    for (unsigned i = 0; i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++)
+        if (publish_build_of(release, chip->target)) made.release[i] = entry;
+    return made;
 }
 
 static int change(const struct publish *p, struct store *s, cJSON *log, cJSON *release,
@@ -201,7 +211,9 @@ static int change(const struct publish *p, struct store *s, cJSON *log, cJSON *r
     publish_log_add(log, entry);
     if (!e) e = write_channel(p, s, log, entry, release);
     cJSON_AddStringToObject(report, "version", tool_json_text(release, "version"));
-    return e ? store_fail(s, e) : read_back(p, s, tool_json_text(release, "base_url"), release, report);
+    if (e) return store_fail(s, e);
+    struct publish_change made = change_to(log, entry, release);
+    return read_back(p, s, tool_json_text(release, "base_url"), &made, report);
 }
 
 int publish_release(const struct publish *p, struct store *s, const cJSON *release, const struct publish_files *files,
@@ -308,53 +320,61 @@ int publish_promote(const struct publish *p, struct store *s, cJSON *report)
 /* ---- taking back ---- */
 
 /* Of each chip that is offered the release: what it is offered instead. */
-struct way_back {
-    unsigned count;
-    const char *chip[PUBLISH_CHIPS];
-    const cJSON *release[PUBLISH_CHIPS]; /* NULL: nothing */
-};
-
-static enum otter_err find_ways_back(struct store *s, const cJSON *log, const cJSON *release, struct way_back *w)
+static enum otter_err find_ways_back(struct store *s, const cJSON *release, struct publish_change *back)
 {
     const struct otter_chip_info *chip;
     enum otter_err e = OTTER_OK;
-    for (unsigned i = 0; !e && w->count < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++) {
-        if (publish_log_current(s, log, chip->target, &e) != release) continue;
-        w->chip[w->count] = chip->target;
-        w->release[w->count++] = publish_log_find(log, chip->target, release, NULL);
+    for (unsigned i = 0; !e && i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++) {
+        if (publish_log_current(s, back->log, chip->target, &e) != release) continue;
+        back->release[i] = publish_log_find(back->log, chip->target, release, NULL);
+        back->nothing[i] = !back->release[i];
     }
     return e;
 }
 
-static enum otter_err go_back(const struct publish *p, struct store *s, const cJSON *log, const struct way_back *w)
+static enum otter_err go_back(const struct publish *p, struct store *s, const struct publish_change *back)
 {
+    const struct otter_chip_info *chip;
     enum otter_err e = OTTER_OK;
-    for (unsigned i = 0; !e && i < w->count; i++) {
+    for (unsigned i = 0; !e && i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++) {
         char name[32];
-        snprintf(name, sizeof name, "%s.json", w->chip[i]);
-        e = w->release[i] ? publish_write_descriptor(s, p->channel, w->release[i], w->chip[i]) : store_remove(s, name);
+        snprintf(name, sizeof name, "%s.json", chip->target);
+        if (back->release[i]) e = publish_write_descriptor(s, p->channel, back->release[i], chip->target);
+        if (back->nothing[i]) e = store_remove(s, name);
     }
-    const cJSON *newest = e ? NULL : publish_log_newest(s, log, &e);
+    const cJSON *newest = e ? NULL : publish_log_newest(s, back->log, &e);
     if (e) return e;
-    return newest ? write_manifest(p, s, log, newest) : store_remove(s, publish_manifest_name);
+    return newest ? write_manifest(p, s, back->log, newest) : store_remove(s, publish_manifest_name);
+}
+
+static void report_nothing_left(const struct publish_change *back, cJSON *report)
+{
+    const struct otter_chip_info *chip;
+    cJSON *nothing = cJSON_AddArrayToObject(report, "nothing_left_for");
+    for (unsigned i = 0; i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++)
+        if (back->nothing[i]) cJSON_AddItemToArray(nothing, cJSON_CreateString(chip->target));
+}
+
+/* Where devices find the channel: what was said last holds. */
+static const char *base_url_of(const cJSON *release, const struct publish_change *back)
+{
+    const char *url = tool_json_text(release, "base_url");
+    for (unsigned i = 0; !url && i < PUBLISH_CHIPS; i++) url = tool_json_text(back->release[i], "base_url");
+    return url;
 }
 
 static int retract(const struct publish *p, struct store *s, cJSON *log, cJSON *release, cJSON *report)
 {
-    struct way_back w = {0};
-    enum otter_err e = find_ways_back(s, log, release, &w);
+    struct publish_change back = {.log = log};
+    enum otter_err e = find_ways_back(s, release, &back);
     cJSON_DeleteItemFromObjectCaseSensitive(release, "retracted");
     cJSON_AddTrueToObject(release, "retracted");
     if (!e) e = publish_log_write(s, log);
-    if (!e) e = go_back(p, s, log, &w);
+    if (!e) e = go_back(p, s, &back);
     if (e) return store_fail(s, e);
     cJSON_AddStringToObject(report, "version", tool_json_text(release, "version"));
-    cJSON *nothing = cJSON_AddArrayToObject(report, "nothing_left_for");
-    for (unsigned i = 0; i < w.count; i++)
-        if (!w.release[i]) cJSON_AddItemToArray(nothing, cJSON_CreateString(w.chip[i]));
-    const cJSON *newest = publish_log_newest(s, log, &e);
-    if (e) return store_fail(s, e);
-    return newest ? read_back(p, s, tool_json_text(newest, "base_url"), NULL, report) : 0;
+    report_nothing_left(&back, report);
+    return read_back(p, s, base_url_of(release, &back), &back, report);
 }
 
 int publish_retract(const struct publish *p, struct store *s, cJSON *report)

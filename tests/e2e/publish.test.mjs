@@ -367,6 +367,14 @@ describe('what --check finds', () => {
         'a damaged log': [d => fs.writeFileSync(path.join(d, 'releases.json'), '{"schema": 1'), /releases\.json/, 'bad_descriptor', 3],
         'an empty manifest': [d => fs.writeFileSync(path.join(d, 'manifest.json'), '{}'), /manifest\.json/, 'bad_descriptor', 3],
         "the manifest's version": [d => edit(path.join(d, 'manifest.json'), o => { o.version = '1.0.0'; }), /manifest\.json/, 'wrong_version', 4],
+        'a manifest of the last release': [d => {
+            const o = read(d, 'manifest.json'), { builds } = read(d, 'releases.json').releases[0];
+            o.version = '1.0.0';
+            for (const [chip, b] of Object.entries({ esp32: o.builds[0], esp32c3: o.builds[1] })) b.parts[3].path = builds[chip].app.path;
+            fs.writeFileSync(path.join(d, 'manifest.json'), JSON.stringify(o));
+        }, /manifest\.json/, 'wrong_version', 4],
+        'a manifest without a chip': [d => edit(path.join(d, 'manifest.json'), o => { o.builds.pop(); }), /manifest\.json/, 'not_found', 6],
+        'no manifest': [d => fs.rmSync(path.join(d, 'manifest.json')), /manifest\.json/, 'not_found', 6],
         'an unknown chip': [d => edit(path.join(d, 'manifest.json'), o => { c3(o).chipFamily = 'ESP32-X9'; }), /manifest\.json/, 'unknown_chip', 3],
         'a boot loader where another chip has it': [d => edit(path.join(d, 'manifest.json'), o => { c3(o).parts[0].offset = 0x1000; }), /manifest\.json/, 'bad_magic', 3],
         'a damaged boot loader': [d => bytes_of(part(d, 0), b => { b[300] ^= 1; }), /manifest\.json/, 'bad_checksum', 3],
@@ -481,6 +489,36 @@ test('paths that are URLs', async () => {
     assert.doesNotMatch(secret.err, /s3cr3t/);
 });
 
+test('read back from a mirror that lags behind', async () => {
+    const dir = folder(), mirror = folder();
+    const url = await serve(files_of(mirror));
+    const again = change => { fs.rmSync(mirror, { recursive: true }); fs.cpSync(dir, mirror, { recursive: true }); change?.(path.join(mirror, 'stable')); };
+    const parts = ['--table', TABLE, '--bootloader', await bootloader('esp32')];
+    const into = ['--channel', 'stable', dir, '--base-url', url];
+    await good(await image('1.0.0', 'esp32'), '--channel', 'stable', dir, ...parts);
+    again();
+    // Devices would not find the new chip's descriptor there.
+    const lags = await publish(await image('1.0.0'), ...into);
+    assert.equal(lags.code, 6);
+    assert.match(lags.err, /esp32c3\.json: the server answers HTTP 404/);
+    again();
+    const v11 = await images('1.1.0', 'esp32', 'esp32c3');
+    assert.equal((await publish(...v11, ...into)).code, 4);
+    again();
+    await good(...v11, ...into);
+    // All descriptors are new, the manifest is old, or gone.
+    again(d => fs.writeFileSync(path.join(d, 'manifest.json'), JSON.stringify({ ...read(d, 'manifest.json'), version: '1.0.0' })));
+    assert.match((await publish(...v11, ...into)).err, /manifest\.json: it installs version 1\.0\.0, devices are offered 1\.1\.0/);
+    again(d => fs.rmSync(path.join(d, 'manifest.json')));
+    assert.match((await publish(...v11, ...into)).err, /manifest\.json: it is missing, with ESP32 of 1\.1\.0/);
+    again();
+    const kept = await publish('--retract', '--channel', 'stable', dir);
+    assert.deepEqual([kept.code, kept.out], [4, '']);
+    assert.match(kept.err, /esp32c3\.json: it offers 1\.1\.0, not the 1\.0\.0/);
+    again();
+    assert.match((await publish('--retract', '--channel', 'stable', dir)).err, /esp32c3\.json: it offers 1\.0\.0, which was taken back/);
+});
+
 test('over TLS only with a certificate that holds', async () => {
     const dir = folder(), pem = name => path.join(bench.dir, name);
     await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=test',
@@ -556,6 +594,12 @@ describe('in a bucket', () => {
     const offered = async (where, ...args) => {
         const r = await at({}, '--check', where, '--json', ...args), o = JSON.parse(r.out);
         assert.deepEqual([r.code, o.findings], [0, []]);
+        return Object.fromEntries(o.builds.map(b => [b.chip, b.version]));
+    };
+    // Between descriptors and manifest this may still be the old one.
+    const whole_but_manifest = async where => {
+        const o = JSON.parse((await at({}, '--check', where, '--json')).out);
+        for (const f of o.findings) assert.match(`${f.file} ${f.message}`, /^manifest\.json it installs version 1\.0\.0, devices are offered 1\.1\.0/);
         return Object.fromEntries(o.builds.map(b => [b.chip, b.version]));
     };
     const aws = async (...args) => {
@@ -657,7 +701,7 @@ describe('in a bucket', () => {
             child = spawn(OTTER, through(proxy, name), { env: { ...process.env, ...s3.env }, stdio: 'ignore' });
             await new Promise(done => child.once('close', done));
             proxy.close();
-            const versions = await offered(`s3://cut/${name}`);
+            const versions = await whole_but_manifest(`s3://cut/${name}`);
             for (const version of Object.values(versions)) assert.ok(['1.0.0', '1.1.0'].includes(version));
             assert.equal(Object.keys(versions).length, 2);
             seen.add(Object.values(versions).join(' '));
