@@ -125,9 +125,13 @@ enum otter_err publish_finding(struct publish_check *c, const char *file, enum o
     __attribute__((format(printf, 4, 5)));
 /* The same of one that could not be fetched, in the store's words. */
 enum otter_err publish_not_fetched(struct publish_check *c, const char *file, enum otter_err err);
-/* What a path of a descriptor or manifest leads to, as a device would fetch it. A failure is a finding. */
-enum otter_err publish_fetch(struct publish_check *c, const char *path, uint8_t **data, size_t *size);
+/* What a path of a file leads to that came from base; NULL: from the channel's folder. A failure is a finding. */
+enum otter_err publish_fetch(struct publish_check *c, const char *base, const char *path, uint8_t **data, size_t *size);
 /* Do its builds' parts make a flash from which the chip starts what is offered? True: there is a manifest. */
 bool publish_check_manifest(struct publish_check *c);
+/* Has the manifest a build for the chip of that family? NULL: it has none. */
+const cJSON *publish_manifest_build(const cJSON *json, const char *family);
+/* Where the app of a build begins: in its own table, or where it mostly does. */
+uint32_t publish_manifest_app(struct publish_check *c, const char *base, const cJSON *build);
 
 #endif

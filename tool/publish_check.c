@@ -6,13 +6,13 @@
 #include <string.h>
 #include <strings.h>
 
+#include "doors/descriptor.h"
+#include "doors/url.h"
 #include "doors/words.h"
 #include "tool/app_image.h"
 #include "tool/json.h"
 #include "tool/publish.h"
 #include "tool/tool.h"
-
-enum { DESCRIPTOR_MAX = 16 * 1024 };
 
 const char *publish_plain(const char *text, char *out, size_t size)
 {
@@ -74,36 +74,67 @@ static enum otter_err fetch_url(struct publish_check *c, const char *url, uint8_
     return e;
 }
 
-enum otter_err publish_fetch(struct publish_check *c, const char *path, uint8_t **data, size_t *size)
+enum otter_err publish_fetch(struct publish_check *c, const char *base, const char *path, uint8_t **data, size_t *size)
 {
-    bool is_url = strstr(path, "://") != NULL, tls = strncasecmp(path, "https://", 8) == 0;
-    if (is_url && !tls && strncasecmp(path, "http://", 7) != 0)
+    char url[OTTER_URL_MAX + 1];
+    const char *to = base ? url : path;
+    bool is_url = base || strstr(path, "://");
+    bool from_tls = strncasecmp(base ? base : c->store->place, "https://", 8) == 0;
+    if (base && !otter_url_resolve(base, path, url))
+        return publish_finding(c, path, OTTER_DESCRIPTOR, "it leads nowhere; a path is relative, or a URL");
+    bool tls = strncasecmp(to, "https://", 8) == 0;
+    if (is_url && !tls && strncasecmp(to, "http://", 7) != 0)
         return publish_finding(c, path, OTTER_DESCRIPTOR, "no URL of the kind http:// or https://");
-    if (is_url && !tls && strncasecmp(c->store->place, "https://", 8) == 0)
+    if (is_url && !tls && from_tls)
         return publish_finding(c, path, OTTER_DESCRIPTOR, "it leads from https to http, where no device follows");
-    enum otter_err e = is_url ? fetch_url(c, path, data, size) : store_get(c->store, path, data, size);
+    enum otter_err e = is_url ? fetch_url(c, to, data, size) : store_get(c->store, path, data, size);
     return e ? publish_not_fetched(c, path, e) : OTTER_OK;
 }
 
 /* ---- a descriptor ---- */
 
 struct offer {
-    const char *name; /* the descriptor's */
-    const char *version, *path, *sha256;
-    double size;
-    const struct otter_chip_info *chip; /* by the descriptor's name; NULL: any */
+    const char *name;                   /* the descriptor's */
+    const char *url;                    /* it came from; NULL: no URL */
+    const struct otter_chip_info *chip; /* by the descriptor's name, or of the manifest's build; NULL: any */
+    uint32_t app;                       /* of a manifest: where the app begins */
     const cJSON *wanted;                /* the release that it must offer; NULL: any */
     bool nothing;                       /* it must not be there */
+    /* what it says */
+    const char *version, *path, *sha256; /* path NULL: it is not for the air, and names no image */
+    double size;                         /* -1: not said */
+    struct otter_release release;
+    char hex[65];
 };
 
-static enum otter_err read_offer(struct publish_check *c, struct offer *o, const cJSON *json)
+/* Files that came from no URL have one as far as the device's reader is concerned. */
+static const char no_url[] = "https://channel.invalid/channel/";
+
+/* A manifest names the image somewhere in its builds; the reader has found it. */
+static void take_build(struct offer *o)
 {
+    const struct otter_release *r = &o->release;
+    size_t n = strlen(no_url);
+    o->path = r->url && strncmp(r->url, no_url, n) == 0 ? r->url + n : r->url;
+    o->sha256 = r->has_sha256 ? tool_hex(r->sha256, sizeof r->sha256, o->hex) : NULL;
+    o->size = r->size ? (double)r->size : -1;
+}
+
+static enum otter_err read_offer(struct publish_check *c, struct offer *o, const char *text, size_t size,
+                                 const cJSON *json)
+{
+    struct otter_descriptor_reader r = {
+        .url = o->url ? o->url : no_url, .chip = o->chip ? o->chip->name : "", .app = {o->app}};
+    enum otter_err e = otter_descriptor_read(&r, text, size, &o->release);
+    if (e)
+        return publish_finding(c, o->name, OTTER_DESCRIPTOR, "no device takes it: %s",
+                               r.why ? r.why : otter_err_text(e));
     o->version = tool_json_text(json, "version");
     o->path = tool_json_text(json, "path");
     o->sha256 = tool_json_text(json, "sha256");
     o->size = tool_json_number(json, "size", UINT32_MAX);
-    if (o->version && *o->version && o->path && *o->path) return OTTER_OK;
-    return publish_finding(c, o->name, OTTER_DESCRIPTOR, "no JSON object with the strings \"version\" and \"path\"");
+    if (cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(json, "builds"))) take_build(o);
+    return OTTER_OK;
 }
 
 /* What was just published is what is found, not what a cache has kept. */
@@ -150,7 +181,7 @@ static void add_offer(cJSON *builds, const struct offer *o, size_t size, const c
     cJSON_AddStringToObject(b, "descriptor", o->name);
     cJSON_AddItemToObject(b, "chip", o->chip ? cJSON_CreateString(o->chip->target) : cJSON_CreateNull());
     cJSON_AddStringToObject(b, "version", o->version);
-    cJSON_AddStringToObject(b, "path", o->path);
+    cJSON_AddItemToObject(b, "path", o->path ? cJSON_CreateString(o->path) : cJSON_CreateNull());
     cJSON_AddNumberToObject(b, "size", (double)size);
     for (unsigned i = 0; i < sizeof same / sizeof same[0]; i++) {
         const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, same[i]);
@@ -159,14 +190,35 @@ static void add_offer(cJSON *builds, const struct offer *o, size_t size, const c
     cJSON_AddItemToArray(builds, b);
 }
 
-static void check_offer(struct publish_check *c, struct offer *o, const cJSON *json, cJSON *builds)
+static void check_offer(struct publish_check *c, struct offer *o, const char *text, size_t length, const cJSON *json,
+                        cJSON *builds)
 {
-    uint8_t *image;
-    size_t size;
-    if (read_offer(c, o, json) || check_wanted(c, o)) return;
-    if (publish_fetch(c, o->path, &image, &size)) return;
-    if (check_image(c, o, image, size) == OTTER_OK) add_offer(builds, o, size, json);
+    uint8_t *image = NULL;
+    size_t size = 0;
+    if (read_offer(c, o, text, length, json)) return;
+    enum otter_err e = check_wanted(c, o);
+    if (!e && o->path) e = publish_fetch(c, o->url, o->path, &image, &size);
+    if (!e && o->path) e = check_image(c, o, image, size);
+    if (!e) add_offer(builds, o, size, json);
     free(image);
+    otter_release_free(&o->release);
+}
+
+/* A manifest: what devices of each chip, or of the descriptor's, take from it. */
+static void check_builds(struct publish_check *c, struct offer *o, const char *text, size_t size, const cJSON *json,
+                         cJSON *builds)
+{
+    const struct otter_chip_info *only = o->chip;
+    bool found = false;
+    for (unsigned i = 0; (o->chip = otter_chip_at(i)); i++) {
+        const cJSON *build = publish_manifest_build(json, o->chip->name);
+        if (!build || (only && only != o->chip)) continue;
+        found = true;
+        o->app = publish_manifest_app(c, o->url, build);
+        check_offer(c, o, text, size, json, builds);
+    }
+    if (!found)
+        publish_finding(c, o->name, OTTER_NO_BUILD, "\"builds\" has none for %s", only ? only->name : "any ESP32");
 }
 
 /* True: it is there, good or bad. json: what it says, to be deleted; NULL: nothing that is JSON. */
@@ -182,8 +234,12 @@ static bool check_descriptor(struct publish_check *c, struct offer *o, bool requ
         publish_not_fetched(c, o->name, e);
         return true;
     }
-    *json = size <= DESCRIPTOR_MAX ? cJSON_ParseWithLength((const char *)data, size) : NULL;
-    check_offer(c, o, *json, builds);
+    char *url = c->store->end ? strdup(c->store->end) : NULL;
+    o->url = url;
+    *json = size <= OTTER_DESCRIPTOR_MAX ? cJSON_ParseWithLength((const char *)data, size) : NULL;
+    bool manifest = cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(*json, "builds"));
+    (manifest ? check_builds : check_offer)(c, o, (const char *)data, size, *json, builds);
+    free(url);
     free(data);
     return true;
 }

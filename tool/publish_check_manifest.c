@@ -13,7 +13,7 @@
 #include "tool/table_file.h"
 #include "tool/tool.h"
 
-enum { FLASH_MAX = 32 * 1024 * 1024, MANIFEST_MAX = 64 * 1024 };
+enum { FLASH_MAX = 32 * 1024 * 1024, MANIFEST_MAX = 64 * 1024, USUAL_APP = 0x10000 };
 
 /* One build's parts in place. */
 struct installed {
@@ -37,7 +37,7 @@ static enum otter_err place_part(struct installed *in, const cJSON *part)
     const char *path = tool_json_text(part, "path");
     double offset = tool_json_number(part, "offset", FLASH_MAX);
     if (!path || offset < 0) return find(in, OTTER_DESCRIPTOR, "a part without path or offset");
-    enum otter_err e = publish_fetch(in->c, path, &data, &size);
+    enum otter_err e = publish_fetch(in->c, NULL, path, &data, &size);
     if (e) return e;
     size_t at = (size_t)offset;
     if (size > FLASH_MAX - at)
@@ -129,15 +129,35 @@ static void check_parts(struct installed *in, const cJSON *build)
     check_app(in);
 }
 
-static bool has_build(const cJSON *json, const char *family)
+const cJSON *publish_manifest_build(const cJSON *json, const char *family)
 {
     const cJSON *build;
     cJSON_ArrayForEach(build, cJSON_GetObjectItemCaseSensitive(json, "builds"))
     {
         const char *name = tool_json_text(build, "chipFamily");
-        if (name && strcmp(name, family) == 0) return true;
+        if (name && strcmp(name, family) == 0) return build;
     }
-    return false;
+    return NULL;
+}
+
+uint32_t publish_manifest_app(struct publish_check *c, const char *base, const cJSON *build)
+{
+    struct otter_table_list table;
+    const struct otter_partition *app = NULL;
+    const cJSON *part;
+    uint8_t *data;
+    size_t size;
+    unsigned bad;
+    cJSON_ArrayForEach(part, cJSON_GetObjectItemCaseSensitive(build, "parts"))
+    {
+        const char *path = tool_json_text(part, "path");
+        bool is_table = (uint32_t)tool_json_number(part, "offset", FLASH_MAX) == OTTER_CFG_TABLE_OFFSET;
+        if (!path || !is_table || publish_fetch(c, base, path, &data, &size)) continue;
+        struct otter_table_memory m = {data, size};
+        if (otter_table_list_read(&table, &m, tool_crypto(), &bad) == OTTER_OK) app = table_first_app(&table);
+        free(data);
+    }
+    return app ? app->offset : USUAL_APP;
 }
 
 /* It installs what devices are offered, not what was offered once. json NULL: there is no manifest. */
@@ -153,7 +173,7 @@ static void check_newest(struct publish_check *c, const cJSON *json)
         return;
     }
     for (unsigned i = 0; i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++) {
-        if (!newest || c->offered[i] != newest || has_build(json, chip->name) ||
+        if (!newest || c->offered[i] != newest || publish_manifest_build(json, chip->name) ||
             !publish_has_all_parts(publish_build_of(newest, chip->target)))
             continue;
         publish_finding(

@@ -42,10 +42,17 @@ void store_close(struct store *s)
 {
     if (s->ops && s->ops->close) s->ops->close(s);
     free(s->place);
+    free(s->end);
     memset(s, 0, sizeof *s);
 }
 
 bool store_can_write(const struct store *s) { return s->ops->put != NULL; }
+
+bool store_is_json(const char *path)
+{
+    size_t n = strcspn(path, "?");
+    return n > 5 && memcmp(path + n - 5, ".json", 5) == 0;
+}
 
 enum otter_err store_get(struct store *s, const char *path, uint8_t **data, size_t *size)
 {

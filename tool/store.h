@@ -27,6 +27,7 @@ struct store {
     const struct store_ops *ops;
     const struct web_progress *progress; /* NULL: nobody looks */
     char *place;                         /* the channel's folder, as it was given; without slash at its end */
+    char *end;                           /* behind a URL: what the last file came from, after redirects */
     char why[512];                       /* the last failure in words, with the place and the remedy */
     /* of a bucket */
     struct aws aws;
@@ -37,6 +38,8 @@ struct store {
 int store_open(struct store *s, const char *target, const char *channel, const struct aws_wish *wish);
 void store_close(struct store *s);
 bool store_can_write(const struct store *s);
+/* By its name: what is read as text, and may change. */
+bool store_is_json(const char *path);
 /* Makes the bucket, if it is one and is not there. */
 enum otter_err store_make_bucket(struct store *s);
 

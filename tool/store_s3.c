@@ -168,14 +168,15 @@ static enum otter_err get(struct store *s, const char *path, uint8_t **data, siz
     }
     *data = reply.data;
     *size = reply.size;
+    reply.data = NULL;
+    web_reply_free(&reply);
     return OTTER_OK;
 }
 
 static enum otter_err put(struct store *s, const char *path, const void *data, size_t size, enum store_kind kind)
 {
     struct web_reply reply = {0};
-    size_t n = strlen(path);
-    bool json = n > 5 && strcmp(path + n - 5, ".json") == 0;
+    bool json = store_is_json(path);
     struct exchange x = {.method = "PUT",
                          .body = data,
                          .body_size = size,

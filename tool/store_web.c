@@ -28,7 +28,8 @@ static enum otter_err get(struct store *s, const char *path, uint8_t **data, siz
 {
     char *url = resolve(s, path);
     if (!url) return store_because(s, OTTER_NOT_FOUND, "%s: \"%s\" makes no URL", s->place, path);
-    struct web_request r = {.method = "GET", .url = url, .follow = true, .progress = s->progress};
+    struct web_request r = {
+        .method = "GET", .url = url, .follow = true, .progress = s->progress, .unpack = store_is_json(path)};
     struct web_reply reply;
     unsigned tries = 0;
     do {
@@ -39,6 +40,8 @@ static enum otter_err get(struct store *s, const char *path, uint8_t **data, siz
     if (reply.status == 200) {
         *data = reply.data;
         *size = reply.size;
+        free(s->end);
+        s->end = reply.end;
         return OTTER_OK;
     }
     enum otter_err e = store_http_failed(s, path, &reply);

@@ -61,6 +61,7 @@ static CURLcode perform(CURL *c, const struct web_request *r, struct web_reply *
     curl_easy_setopt(c, CURLOPT_NOPROGRESS, r->progress ? 0L : 1L);
     curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, moved);
     curl_easy_setopt(c, CURLOPT_XFERINFODATA, r);
+    if (r->unpack) curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "");
     if (strcmp(r->method, "GET") != 0) set_body(c, r);
     return curl_easy_perform(c);
 }
@@ -75,13 +76,21 @@ static bool is_hopeless(CURLcode code)
     return false;
 }
 
+static void keep_facts(CURL *c, struct web_reply *out)
+{
+    const char *url = NULL;
+    curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &out->status);
+    curl_easy_getinfo(c, CURLINFO_EFFECTIVE_URL, &url);
+    out->end = url ? strdup(url) : NULL;
+}
+
 void web_do(const struct web_request *r, struct web_reply *out)
 {
     memset(out, 0, sizeof *out);
     CURL *c = curl_easy_init();
     out->data = calloc(1, 1);
     CURLcode code = c && out->data ? perform(c, r, out) : CURLE_OUT_OF_MEMORY;
-    if (!code) curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &out->status);
+    if (!code) keep_facts(c, out);
     if (code && !*out->why) strcpy(out->why, curl_easy_strerror(code));
     out->hopeless = is_hopeless(code);
     curl_easy_cleanup(c);
@@ -94,7 +103,9 @@ void web_do(const struct web_request *r, struct web_reply *out)
 void web_reply_free(struct web_reply *out)
 {
     free(out->data);
+    free(out->end);
     out->data = NULL;
+    out->end = NULL;
 }
 
 bool web_try_again(const struct web_reply *out, unsigned tries)

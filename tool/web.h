@@ -23,12 +23,14 @@ struct web_request {
     size_t body_size;
     const struct web_progress *progress; /* of the body, or of the reply; NULL: nobody looks */
     bool follow;                         /* redirects, from https only to https */
+    bool unpack;                         /* a compressed body is welcome */
 };
 
 struct web_reply {
     long status;   /* HTTP; 0: no reply came */
     uint8_t *data; /* to be freed; ended by a zero that size does not count; NULL with status 0 */
     size_t size;
+    char *end;                 /* the URL that was answered, after redirects; to be freed; NULL with status 0 */
     char why[CURL_ERROR_SIZE]; /* with status 0 */
     bool hopeless;             /* with status 0: it will not fare better */
 };

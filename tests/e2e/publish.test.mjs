@@ -8,6 +8,7 @@ import https from 'node:https';
 import net from 'node:net';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { Bench, OTTER, otter, patched, run, sha256 } from './device.mjs';
 import { start_s3 } from './s3.mjs';
 
@@ -360,10 +361,13 @@ describe('what --check finds', () => {
             edit(path.join(d, 'esp32c3.json'), o => { o.path = '../outside.bin'; });
         }, /outside/, 'not_found', 6],
         'a path from the root': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = app(d); }), /app/, 'not_found', 6],
-        'a path into a bucket': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = 's3://bucket/key'; }), /key/, 'bad_descriptor', 3],
-        'a path to a file by URL': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = `file://${app(d)}`; }), /app/, 'bad_descriptor', 3],
+        'a path into a bucket': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = 's3://bucket/key'; }), /esp32c3\.json/, 'bad_descriptor', 3],
+        'a path to a file by URL': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = `file://${app(d)}`; }), /esp32c3\.json/, 'bad_descriptor', 3],
         'a path that is a folder': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = '1.1.0'; }), /1\.1\.0/, 'too_big', 4],
-        'a path with escapes for the terminal': [d => edit(path.join(d, 'esp32c3.json'), o => { o.path = '\x1b[2Jx'; }), /^\?\[2Jx$/, 'not_found', 6],
+        'a path with escapes for the terminal': [d => edit(path.join(d, 'manifest.json'), o => { c3(o).parts[0].path = '\x1b[2Jx'; }), /^\?\[2Jx$/, 'not_found', 6],
+        // As strict as devices are.
+        ...Object.fromEntries(Object.entries({ size: '102736', sha256: 5, path: 'with blanks.bin', requires_full_flash: 'yes', min_version: '1.0.0-'.padEnd(32, 'x') })
+            .map(([key, value]) => [`a descriptor whose ${key} is ${value}`, [d => edit(path.join(d, 'esp32c3.json'), o => { o[key] = value; }), /esp32c3\.json/, 'bad_descriptor', 3]])),
         'a damaged log': [d => fs.writeFileSync(path.join(d, 'releases.json'), '{"schema": 1'), /releases\.json/, 'bad_descriptor', 3],
         'an empty manifest': [d => fs.writeFileSync(path.join(d, 'manifest.json'), '{}'), /manifest\.json/, 'bad_descriptor', 3],
         "the manifest's version": [d => edit(path.join(d, 'manifest.json'), o => { o.version = '1.0.0'; }), /manifest\.json/, 'wrong_version', 4],
@@ -487,6 +491,42 @@ test('paths that are URLs', async () => {
     fs.writeFileSync(path.join(dir, 'esp32c3.json'), JSON.stringify({ version: '1.0.0', path: `${url}/x.bin?X-Amz-Signature=s3cr3t` }));
     const secret = await refused(6, /x\.bin: the server answers HTTP 404/, '--check', `${dir}/esp32c3.json`);
     assert.doesNotMatch(secret.err, /s3cr3t/);
+});
+
+test('all that devices take, and nothing else', async () => {
+    const dir = folder(), stable = path.join(dir, 'stable');
+    const loaders = (await Promise.all(['esp32', 'esp32c3'].map(bootloader))).flatMap(f => ['--bootloader', f]);
+    await good(...await images('1.1.0', 'esp32', 'esp32c3'), '--channel', 'stable', dir, ...loaders, '--table', OTHER_TABLE);
+    const url = await serve((request, reply) => {
+        const [, how] = request.url.split('/');
+        if (request.url === '/latest/esp32c3.json') {
+            reply.writeHead(302, { Location: request.url.replace('latest', 'stable') });
+            return reply.end();
+        }
+        if (how !== 'packed') return files_of(dir)(request, reply);
+        const bytes = fs.readFileSync(path.join(stable, request.url.slice('/packed/'.length)));
+        const packs = /gzip/.test(request.headers['accept-encoding']);
+        reply.writeHead(200, packs ? { 'Content-Encoding': 'gzip' } : {});
+        return reply.end(packs ? gzipSync(bytes) : bytes);
+    });
+    assert.deepEqual(await in_order(`${url}/packed/esp32c3.json`), { esp32c3: '1.1.0' });
+    // Paths are relative to where redirects have led.
+    assert.deepEqual(await in_order(`${url}/latest/esp32c3.json`), { esp32c3: '1.1.0' });
+    // Manifests are descriptors, too: with "ota", and without it by the part where the table has the app.
+    const both = { esp32: '1.1.0', esp32c3: '1.1.0' };
+    const manifest = path.join(stable, 'manifest.json'), o = read(manifest);
+    for (const where of [`${url}/stable`, `${url}/packed`, stable]) assert.deepEqual(await in_order(`${where}/manifest.json`), both);
+    for (const b of o.builds) delete b.ota;
+    fs.writeFileSync(manifest, JSON.stringify(o));
+    for (const where of [`${url}/stable`, stable]) assert.deepEqual(await in_order(`${where}/manifest.json`), both);
+    o.builds[1].parts[3].offset = 0x30000;
+    fs.writeFileSync(manifest, JSON.stringify(o));
+    await refused(3, /manifest\.json: no device takes it: no part lies where the device's app begins/, '--check', `${url}/stable/manifest.json`);
+    fs.writeFileSync(manifest, JSON.stringify({ version: '1.1.0', builds: [{ chipFamily: 'ESP8266', parts: [] }] }));
+    await refused(4, /has none for any ESP32.*\(no_build\)/, '--check', manifest);
+    // Nothing is fetched for what needs a cable.
+    fs.writeFileSync(path.join(dir, 'cable.json'), '{"version": "2.0.0", "requires_full_flash": true}');
+    assert.deepEqual(Object.values(await in_order(path.join(dir, 'cable.json'))), ['2.0.0']);
 });
 
 test('read back from a mirror that lags behind', async () => {
