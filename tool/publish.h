@@ -10,6 +10,7 @@
 #include <cJSON.h>
 
 #include "format/chip.h"
+#include "format/table_check.h"
 #include "tool/image_trust.h"
 #include "tool/store.h"
 
@@ -51,6 +52,9 @@ const char *publish_files_add(struct publish_files *f, char *path, uint8_t *byte
 /* Judges all that is given. NULL: *status is the exit status (said on stderr). */
 cJSON *publish_build(const struct publish *p, struct publish_files *files, int *status);
 
+/* The room that an image has with that table: the smallest slot, but of slots that overlap the largest. *label: it. */
+uint32_t publish_room(const struct otter_table_list *list, const char **label);
+
 /* The time of day, as "date". */
 void publish_add_date(cJSON *release);
 
@@ -71,6 +75,8 @@ cJSON *publish_log_read(struct store *s, enum otter_err *err);
 /* The newest release of the log for that chip that was not retracted, older in the log than `before` (NULL: than
  * none), and of another version than `not_version` (NULL: of any); NULL if there is none. */
 cJSON *publish_log_find(const cJSON *log, const char *chip, const cJSON *before, const char *not_version);
+/* What was published of that version for the chip, and not retracted; NULL if nothing was. */
+cJSON *publish_log_build(const cJSON *log, const char *chip, const char *version);
 /* A chip's descriptor; NULL: there is none that is JSON. *err: it could not be asked for. */
 cJSON *publish_offer(struct store *s, const char *chip, enum otter_err *err);
 /* The release that such a descriptor offers, as the log has it; NULL: it has none like it. */

@@ -9,6 +9,7 @@
 #include "format/version.h"
 #include "tool/app_image.h"
 #include "tool/flash_image.h"
+#include "tool/json.h"
 #include "tool/publish.h"
 #include "tool/table_file.h"
 #include "tool/tool.h"
@@ -128,8 +129,7 @@ static bool overlap(const struct otter_partition *a, const struct otter_partitio
     return a->offset < b->offset + b->size && b->offset < a->offset + a->size;
 }
 
-/* The room that an image has: the smallest slot, but of slots that overlap the largest. */
-static uint32_t room_in(const struct otter_table_list *list, const char **label)
+uint32_t publish_room(const struct otter_table_list *list, const char **label)
 {
     const struct otter_partition *least = NULL, *most = NULL;
     bool elastic = false;
@@ -166,10 +166,11 @@ static int add_table(struct work *w, struct build *b)
 {
     const char *label;
     if (!b->table) return 0;
-    uint32_t room = room_in(&b->table->list, &label), size = b->check.facts.length;
+    uint32_t room = publish_room(&b->table->list, &label);
+    double size = tool_json_number(cJSON_GetObjectItemCaseSensitive(b->json, "app"), "size", UINT32_MAX);
     if (size > room)
-        return tool_fail(OTTER_TOO_BIG, "%s has %u bytes, partition %s of %s takes %u (too_big)", b->path, size, label,
-                         b->table->path, room);
+        return tool_fail(OTTER_TOO_BIG, "%s has %.0f bytes, partition %s of %s takes %u (too_big)", b->path, size,
+                         label, b->table->path, room);
     uint8_t *bytes = malloc(OTTER_TABLE_SIZE);
     if (bytes) memcpy(bytes, b->table->bytes, OTTER_TABLE_SIZE);
     int status = add_file(w, b, "table", OTTER_CFG_TABLE_OFFSET, bytes, OTTER_TABLE_SIZE);

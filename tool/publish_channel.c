@@ -80,6 +80,18 @@ cJSON *publish_log_find(const cJSON *log, const char *chip, const cJSON *before,
     return found;
 }
 
+cJSON *publish_log_build(const cJSON *log, const char *chip, const char *version)
+{
+    const cJSON *release;
+    cJSON *found = NULL;
+    cJSON_ArrayForEach(release, releases_of(log))
+    {
+        cJSON *build = publish_build_of(release, chip);
+        if (build && !was_retracted(release) && is_version(release, version)) found = build;
+    }
+    return found;
+}
+
 cJSON *publish_offer(struct store *s, const char *chip, enum otter_err *err)
 {
     char name[32];

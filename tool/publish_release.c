@@ -8,6 +8,7 @@
 #include "format/version.h"
 #include "tool/json.h"
 #include "tool/publish.h"
+#include "tool/table_file.h"
 #include "tool/tool.h"
 
 enum { BAR = 24 };
@@ -108,22 +109,76 @@ static void inherit_parts(cJSON *build, const cJSON *last)
     inherit(build, last, "board_format");
 }
 
+static bool is_full(const cJSON *build)
+{
+    return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(build, "requires_full_flash"));
+}
+
+static bool other_layout(const cJSON *build, const cJSON *than)
+{
+    return differs(build, than, "table", "sha256") || differs(build, than, "board_format", NULL);
+}
+
+/* Of the same version: other than it was before, or then already other than the release before that. */
+static bool was_changed(const cJSON *build, const cJSON *before)
+{
+    return other_layout(build, before) ||
+           (is_full(before) && !is_full(cJSON_GetObjectItemCaseSensitive(before, "asked")));
+}
+
 /* Another table, or board, needs a full flash; and as long as nothing changes after that, whoever is below the release
- * that changed it needs one, too. last_release may be NULL. */
-static void judge_over_the_air(cJSON *build, const cJSON *last_release)
+ * that changed it needs one, too. last_release may be NULL; so may before, what this version was until now. */
+static void judge_over_the_air(cJSON *build, const cJSON *last_release, const cJSON *before)
 {
     const cJSON *last = publish_build_of(last_release, build->string);
     const cJSON *asked = cJSON_GetObjectItemCaseSensitive(build, "asked");
-    bool changed = differs(build, last, "table", "sha256") || differs(build, last, "board_format", NULL);
-    bool full = changed || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(asked, "requires_full_flash"));
-    bool was_full = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(last, "requires_full_flash"));
+    bool changed = other_layout(build, last) || was_changed(build, before);
     cJSON_DeleteItemFromObjectCaseSensitive(build, "requires_full_flash");
     cJSON_DeleteItemFromObjectCaseSensitive(build, "min_version");
-    if (full) cJSON_AddTrueToObject(build, "requires_full_flash");
+    if (changed || is_full(asked)) cJSON_AddTrueToObject(build, "requires_full_flash");
     raise_min_version(build, tool_json_text(asked, "min_version"));
     if (changed) return;
     raise_min_version(build, tool_json_text(last, "min_version"));
-    if (was_full) raise_min_version(build, tool_json_text(last_release, "version"));
+    if (is_full(last)) raise_min_version(build, tool_json_text(last_release, "version"));
+}
+
+/* A table that was given has been held against the image; one that is the channel's already is not in memory yet. */
+static int judge_room(struct store *s, const cJSON *build)
+{
+    uint8_t *data = NULL;
+    size_t size = 0;
+    unsigned bad;
+    const char *label, *path = tool_json_text(cJSON_GetObjectItemCaseSensitive(build, "table"), "path");
+    struct otter_table_list list;
+    enum otter_err e = path ? store_get(s, path, &data, &size) : OTTER_NOT_FOUND;
+    if (!path) return 0;
+    if (e && e != OTTER_NOT_FOUND) return store_fail(s, e);
+    struct otter_table_memory m = {data, size};
+    if (!e) e = otter_table_list_read(&list, &m, tool_crypto(), &bad);
+    if (!e && !table_first_app(&list)) e = OTTER_NO_SLOT;
+    free(data);
+    if (e)
+        return tool_fail(e, "%s/%s: the table of the last release is missing or damaged; give one with --table (%s)",
+                         s->place, path, otter_err_name(e));
+    double room = publish_room(&list, &label);
+    double needs = tool_json_number(cJSON_GetObjectItemCaseSensitive(build, "app"), "size", UINT32_MAX);
+    if (needs <= room) return 0;
+    return tool_fail(
+        OTTER_TOO_BIG,
+        "%s: the image for %s has %.0f bytes, partition %s of the last release's table takes %.0f; make it "
+        "smaller, or give another table with --table (%s)",
+        s->place, build->string, needs, label, room, otter_err_name(OTTER_TOO_BIG));
+}
+
+static int prepare_build(struct store *s, const cJSON *log, const char *version, cJSON *build)
+{
+    const cJSON *last = publish_log_find(log, build->string, NULL, version);
+    const cJSON *before = publish_log_build(log, build->string, version);
+    bool given = cJSON_HasObjectItem(build, "table");
+    inherit_parts(build, before);
+    judge_over_the_air(build, last, before);
+    inherit_parts(build, publish_build_of(last, build->string));
+    return given ? 0 : judge_room(s, build);
 }
 
 static int prepare(const struct publish *p, struct store *s, const cJSON *log, cJSON *release)
@@ -133,10 +188,8 @@ static int prepare(const struct publish *p, struct store *s, const cJSON *log, c
     cJSON_ArrayForEach(build, cJSON_GetObjectItemCaseSensitive(release, "builds"))
     {
         int status = judge_order(p, s, version, build);
+        if (!status) status = prepare_build(s, log, version, build);
         if (status) return status;
-        const cJSON *last = publish_log_find(log, build->string, NULL, version);
-        judge_over_the_air(build, last);
-        inherit_parts(build, publish_build_of(last, build->string));
     }
     return 0;
 }

@@ -140,6 +140,32 @@ test('what the air cannot bring', async () => {
     assert.deepEqual(await next('3.2.0'), [undefined, '3.1.0']);
     const r = await check(stable);
     assert.deepEqual([r.builds[0].min_version, r.builds[0].board_format], ['3.1.0', '2']);
+    // The same version with another table: it stays told, whatever is said of it after that.
+    const version = '4.0.0';
+    assert.deepEqual(await next(version), [undefined, '3.1.0']);
+    assert.deepEqual(await next(version, '--table', TABLE), [true, undefined]);
+    assert.deepEqual(await next(version), [true, undefined]);
+    assert.deepEqual(await next('4.1.0'), [undefined, version]);
+    // Of the first release, too.
+    await good(await image('1.0.0'), '--channel', 'first', dir, '--table', TABLE);
+    await good(await image('1.0.0'), '--channel', 'first', dir, '--table', OTHER_TABLE);
+    assert.equal(read(dir, 'first/esp32c3.json').requires_full_flash, true);
+    await good(await image('1.1.0'), '--channel', 'first', dir);
+    assert.equal(read(dir, 'first/esp32c3.json').min_version, '1.0.0');
+});
+
+test('an image that the table of the channel has no room for', async () => {
+    const dir = folder(), into = ['--channel', 'stable', dir], large = await image('1.1.0', 'esp32c3', { size: 2000000 });
+    await good(await image('1.0.0'), ...into, '--table', TABLE);
+    const before = snapshot(dir);
+    await refused(4, /the image for esp32c3 has \d+ bytes, partition app[01] of the last release's table takes 1900544.*--table.*\(too_big\)/, large, ...into);
+    assert.deepEqual(snapshot(dir), before);
+    const table = path.join(dir, 'stable', tree(path.join(dir, 'stable')).find(f => f.includes('-table-')));
+    fs.rmSync(table);
+    await refused(6, /the table of the last release is missing or damaged; give one with --table/, await image('1.1.0'), ...into);
+    fs.writeFileSync(table, 'damaged');
+    await refused(3, /the table of the last release is missing or damaged/, await image('1.1.0'), ...into);
+    await good(await image('1.1.0'), ...into, '--table', TABLE);
 });
 
 // ---- what is refused
@@ -154,6 +180,11 @@ describe('refused before anything is written', () => {
         'two projects': async () => [4, /of project other/, await image('1.0.0'), await image('1.0.0', 'esp32', { project: 'other' })],
         'an image that no slot holds': async () =>
             [4, /has \d+ bytes, partition app[01] of two_ota_usr takes 1900544/, await image('1.0.0', 'esp32c3', { size: 2000000 }), '--table', TABLE],
+        'a signed image that no slot holds': async () => {
+            const signed = path.join(bench.dir, 'signed-large.bin');
+            await otter(['image', 'sign', await image('1.0.0', 'esp32c3', { size: 1900000 }), '--key', await key(), '-o', signed]);
+            return [4, /has 1904640 bytes, partition app[01] of two_ota_usr takes 1900544/, signed, '--table', TABLE];
+        },
         'a table without an app': async () => [4, /neither a factory app nor an ota slot/, await image('1.0.0'), '--table', bench.file('nvs,data,nvs,0x9000,0x4000\n', '.csv')],
         'a bad table': async () => [3, /line 1/, await image('1.0.0'), '--table', bench.file('nvs,data,nonsense,0x9000,0x4000\n', '.csv')],
         "another chip's table": async () => [3, /no image that it is for/, await image('1.0.0'), '--table', `esp32=${TABLE}`],
