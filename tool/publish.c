@@ -42,6 +42,7 @@ static const char help_text[] =
     "  --base-url URL         where devices find TARGET: paths are written as URLs below it, and read back from there\n"
     "  --key FILE.pem         only images signed with this key; may be given again\n"
     "  --allow-older          also a version that is not newer than the one in the channel\n"
+    "  --allow-other-project  also an image of another project than the channel's; devices refuse it\n"
     "  --create-bucket        make the bucket, if it is not there\n" AWS_OPTIONS_HELP
     "  --cacert FILE          certificates that servers are held to, instead of the system's [AWS_CA_BUNDLE]\n"
     "  --json                 print the outcome as JSON\n"
@@ -168,6 +169,7 @@ enum {
     OPT_BASE_URL,
     OPT_KEY,
     OPT_ALLOW_OLDER,
+    OPT_ALLOW_PROJECT,
     OPT_CREATE_BUCKET,
     OPT_CACERT,
     OPT_CHECK,
@@ -247,6 +249,7 @@ static int take_option(struct publish *p, int option, char *value)
     case OPT_BASE_URL: return take_base_url(p, value);
     case OPT_KEY: return tool_trust_add_key(&p->trust, cmd, value);
     case OPT_ALLOW_OLDER: p->allow_older = true; return 0;
+    case OPT_ALLOW_PROJECT: p->allow_project = true; return 0;
     case OPT_CREATE_BUCKET: p->create_bucket = true; return 0;
     case OPT_CACERT: web_trust(value); return 0;
     case OPT_CHECK: return take_what(p, PUBLISH_CHECK);
@@ -299,6 +302,7 @@ static int read_options(struct publish *p, int argc, char **argv)
                                             {"base-url", 1, 0, OPT_BASE_URL},
                                             {"key", 1, 0, OPT_KEY},
                                             {"allow-older", 0, 0, OPT_ALLOW_OLDER},
+                                            {"allow-other-project", 0, 0, OPT_ALLOW_PROJECT},
                                             {"create-bucket", 0, 0, OPT_CREATE_BUCKET},
                                             {"cacert", 1, 0, OPT_CACERT},
                                             {"check", 0, 0, OPT_CHECK},

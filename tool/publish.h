@@ -27,7 +27,7 @@ struct publish {
     const char *bootloaders[PUBLISH_CHIPS], *tables[PUBLISH_CHIPS];
     unsigned bootloader_count, table_count;
     const char *notes, *board_format, *min_version, *base_url;
-    bool full_flash, allow_older, create_bucket, json, quiet;
+    bool full_flash, allow_older, allow_project, create_bucket, json, quiet;
     struct aws_wish wish;
     struct tool_trust trust; /* empty: signatures are not looked at */
 };
@@ -75,6 +75,8 @@ cJSON *publish_log_read(struct store *s, enum otter_err *err);
 /* The newest release of the log for that chip that was not retracted, older in the log than `before` (NULL: than
  * none), and of another version than `not_version` (NULL: of any); NULL if there is none. */
 cJSON *publish_log_find(const cJSON *log, const char *chip, const cJSON *before, const char *not_version);
+/* The newest release of the log that was not retracted, for whatever chips; NULL if there is none. */
+const cJSON *publish_log_end(const cJSON *log);
 /* What was published of that version for the chip, and not retracted; NULL if nothing was. */
 cJSON *publish_log_build(const cJSON *log, const char *chip, const char *version);
 /* A chip's descriptor; NULL: there is none that is JSON. *err: it could not be asked for. */

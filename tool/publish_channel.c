@@ -80,6 +80,16 @@ cJSON *publish_log_find(const cJSON *log, const char *chip, const cJSON *before,
     return found;
 }
 
+const cJSON *publish_log_end(const cJSON *log)
+{
+    const cJSON *release, *end = NULL;
+    cJSON_ArrayForEach(release, releases_of(log))
+    {
+        if (!was_retracted(release)) end = release;
+    }
+    return end;
+}
+
 cJSON *publish_log_build(const cJSON *log, const char *chip, const char *version)
 {
     const cJSON *release;

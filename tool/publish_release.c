@@ -74,6 +74,23 @@ static int judge_order(const struct publish *p, struct store *s, const char *ver
     return status;
 }
 
+/* Devices take firmware of their own project only. */
+static int judge_project(const struct publish *p, const struct store *s, const cJSON *log, const cJSON *release)
+{
+    const cJSON *last = publish_log_end(log);
+    const char *had = tool_json_text(last, "project"), *project = tool_json_text(release, "project");
+    char old_name[64], new_name[64], version[64];
+    if (!had || !project || strcmp(had, project) == 0 || p->allow_project) return 0;
+    const char *last_version = tool_json_text(last, "version");
+    return tool_fail(
+        OTTER_PROJECT,
+        "%s: the image is of project %s, but %s there is of %s, whose devices would refuse it; choose another "
+        "channel, or publish it all the same with --allow-other-project (%s)",
+        s->place, publish_plain(project, new_name, sizeof new_name),
+        publish_plain(last_version ? last_version : "?", version, sizeof version),
+        publish_plain(had, old_name, sizeof old_name), otter_err_name(OTTER_PROJECT));
+}
+
 static void inherit(cJSON *build, const cJSON *last, const char *name)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(last, name);
@@ -185,6 +202,8 @@ static int prepare(const struct publish *p, struct store *s, const cJSON *log, c
 {
     cJSON *build;
     const char *version = tool_json_text(release, "version");
+    int unlike = judge_project(p, s, log, release);
+    if (unlike) return unlike;
     cJSON_ArrayForEach(build, cJSON_GetObjectItemCaseSensitive(release, "builds"))
     {
         int status = judge_order(p, s, version, build);

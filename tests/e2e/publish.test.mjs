@@ -154,6 +154,18 @@ test('what the air cannot bring', async () => {
     assert.equal(read(dir, 'first/esp32c3.json').min_version, '1.0.0');
 });
 
+test("another project's image", async () => {
+    const dir = folder(), into = ['--channel', 'stable', dir], other = await image('1.3.0', 'esp32', { project: 'other' });
+    await good(await image('1.0.0'), ...into);
+    await good(other, '--channel', 'testing', dir);
+    const before = snapshot(dir), says = /of project other, but 1\.0\.0 there is of demo.*--allow-other-project.*\(wrong_project\)/;
+    await refused(4, says, other, ...into);
+    await refused(4, says, '--promote', 'testing', 'stable', dir);
+    assert.deepEqual(snapshot(dir), before);
+    await good('--promote', 'testing', 'stable', dir, '--allow-other-project');
+    await good(await image('1.4.0', 'esp32c3', { project: 'other' }), ...into);
+});
+
 test('an image that the table of the channel has no room for', async () => {
     const dir = folder(), into = ['--channel', 'stable', dir], large = await image('1.1.0', 'esp32c3', { size: 2000000 });
     await good(await image('1.0.0'), ...into, '--table', TABLE);
