@@ -40,7 +40,7 @@ static const char help_text[] =
     "  --min-version V        devices below V cannot, either\n"
     "  --notes TEXT           up to 1024 bytes, shown to who updates\n"
     "  --base-url URL         where devices find TARGET: paths are written as URLs below it, and read back from there\n"
-    "  --key FILE.pem         only images signed with this key; may be given again\n"
+    "  --key FILE.pem         only images signed with this key, for --promote and --check, too; may be given again\n"
     "  --allow-older          also a version that is not newer than the one in the channel\n"
     "  --allow-other-project  also an image of another project than the channel's; devices refuse it\n"
     "  --create-bucket        make the bucket, if it is not there\n" AWS_OPTIONS_HELP
@@ -108,7 +108,7 @@ static int publish_new(const struct publish *p, struct store *s, cJSON *report)
 
 static int check(const struct publish *p, struct store *s, const char *only, cJSON *report)
 {
-    return otter_err_exit(publish_check(s, only, NULL, !p->json, report));
+    return otter_err_exit(publish_check(p, s, only, NULL, !p->json, report));
 }
 
 static int act(const struct publish *p, struct store *s, const char *only, cJSON *report)
@@ -290,8 +290,36 @@ static int take_rest(struct publish *p, unsigned n, char **rest)
     return 0;
 }
 
+/* Of options that not every action heeds: those that do. */
+enum { ON_NEW = 1 << PUBLISH_NEW, ON_CHECK = 1 << PUBLISH_CHECK, ON_PROMOTE = 1 << PUBLISH_PROMOTE };
+static const unsigned char heeded[OPT_HELP] = {[OPT_BOOTLOADER] = ON_NEW,
+                                               [OPT_TABLE] = ON_NEW,
+                                               [OPT_BOARD] = ON_NEW,
+                                               [OPT_FULL_FLASH] = ON_NEW,
+                                               [OPT_MIN_VERSION] = ON_NEW,
+                                               [OPT_NOTES] = ON_NEW | ON_PROMOTE,
+                                               [OPT_BASE_URL] = ON_NEW | ON_PROMOTE,
+                                               [OPT_KEY] = ON_NEW | ON_PROMOTE | ON_CHECK,
+                                               [OPT_ALLOW_OLDER] = ON_NEW | ON_PROMOTE,
+                                               [OPT_ALLOW_PROJECT] = ON_NEW | ON_PROMOTE,
+                                               [OPT_CREATE_BUCKET] = ON_NEW};
+
+/* given: the names of the options that were. */
+static int judge_options(const struct publish *p, const char *const given[OPT_HELP])
+{
+    static const char *const action[] = {[PUBLISH_NEW] = "a new release",
+                                         [PUBLISH_CHECK] = "--check",
+                                         [PUBLISH_PROMOTE] = "--promote",
+                                         [PUBLISH_RETRACT] = "--retract"};
+    for (int i = 0; i < OPT_HELP; i++)
+        if (given[i] && heeded[i] && !(heeded[i] & (1 << p->what)))
+            return tool_usage_error(cmd, "--%s does nothing with %s; leave it out", given[i], action[p->what]);
+    return 0;
+}
+
 static int read_options(struct publish *p, int argc, char **argv)
 {
+    const char *given[OPT_HELP] = {0};
     static const struct option options[] = {{"channel", 1, 0, OPT_CHANNEL},
                                             {"bootloader", 1, 0, OPT_BOOTLOADER},
                                             {"table", 1, 0, OPT_TABLE},
@@ -313,15 +341,17 @@ static int read_options(struct publish *p, int argc, char **argv)
                                             {"quiet", 0, 0, OPT_QUIET},
                                             {"help", 0, 0, OPT_HELP},
                                             {0, 0, 0, 0}};
-    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+    for (int option, at; (option = getopt_long(argc, argv, "h", options, &at)) != -1;) {
         if (option == OPT_HELP || option == 'h') {
             fputs(help_text, stdout);
             exit(0);
         }
         int status = take_option(p, option, optarg);
         if (status) return status;
+        if (option < OPT_HELP) given[option] = options[at].name;
     }
-    return take_rest(p, (unsigned)(argc - optind), argv + optind);
+    int status = take_rest(p, (unsigned)(argc - optind), argv + optind);
+    return status ? status : judge_options(p, given);
 }
 
 int main(int argc, char **argv)

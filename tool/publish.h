@@ -114,6 +114,7 @@ struct publish_change {
 
 struct publish_check {
     struct store *store;
+    const struct tool_trust *trust;
     bool say;                            /* findings go to stderr, too */
     const cJSON *log;                    /* NULL: there is none */
     const cJSON *offered[PUBLISH_CHIPS]; /* releases of the log that were found to be offered, by otter_chip_at() */
@@ -121,10 +122,11 @@ struct publish_check {
     enum otter_err first;                /* of them */
 };
 
-/* Fetches all that the channel offers and judges it. only: a single descriptor's name, or NULL. change: what must be
- * found, or NULL. report gets "builds", "manifest" and "findings". Returns the first finding's error. */
-enum otter_err publish_check(struct store *s, const char *only, const struct publish_change *change, bool say,
-                             cJSON *report);
+/* Fetches all that the channel offers and judges it, signatures too if p trusts a key. only: a single descriptor's
+ * name, or NULL. change: what must be found, or NULL. report gets "builds", "manifest" and "findings". Returns the
+ * first finding's error. */
+enum otter_err publish_check(const struct publish *p, struct store *s, const char *only,
+                             const struct publish_change *change, bool say, cJSON *report);
 
 /* For the terminal: much of what is said was written by others. Returns out, cut to its size. */
 const char *publish_plain(const char *text, char *out, size_t size);

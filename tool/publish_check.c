@@ -154,6 +154,7 @@ static enum otter_err check_wanted(struct publish_check *c, const struct offer *
 static enum otter_err check_image(struct publish_check *c, const struct offer *o, const uint8_t *image, size_t size)
 {
     struct otter_image_check k;
+    struct tool_signatures signatures;
     uint8_t digest[32];
     char words[256], sha256[65];
     if (!tool_digest(OTTER_SHA256, image, size, digest)) return OTTER_CRYPTO;
@@ -167,6 +168,8 @@ static enum otter_err check_image(struct publish_check *c, const struct offer *o
         otter_words_image(e, &k, words, sizeof words);
         return publish_finding(c, o->path, e, "%s", words);
     }
+    if (c->trust->count) e = tool_signatures_judge(image, size, k.facts.length, c->trust, &signatures);
+    if (e) return publish_finding(c, o->path, e, "%s", otter_err_text(e));
     if (strcmp(k.facts.desc.version, o->version) != 0)
         return publish_finding(c, o->path, OTTER_VERSION,
                                "the image is version %s, %s says %s: devices would never arrive at it",
@@ -291,10 +294,10 @@ static void check_channel(struct publish_check *c, const struct publish_change *
     cJSON_Delete(log);
 }
 
-enum otter_err publish_check(struct store *s, const char *only, const struct publish_change *change, bool say,
-                             cJSON *report)
+enum otter_err publish_check(const struct publish *p, struct store *s, const char *only,
+                             const struct publish_change *change, bool say, cJSON *report)
 {
-    struct publish_check c = {.store = s, .say = say};
+    struct publish_check c = {.store = s, .trust = &p->trust, .say = say};
     cJSON *builds = cJSON_AddArrayToObject(report, "builds");
     c.findings = cJSON_CreateArray();
     if (only)

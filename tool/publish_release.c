@@ -254,10 +254,10 @@ static int read_back(const struct publish *p, struct store *s, const char *base_
                      const struct publish_change *change, cJSON *report)
 {
     struct store web;
-    if (!base_url) return otter_err_exit(publish_check(s, NULL, change, !p->json, report));
+    if (!base_url) return otter_err_exit(publish_check(p, s, NULL, change, !p->json, report));
     int status = store_open(&web, base_url, p->channel, NULL);
     if (status) return status;
-    status = otter_err_exit(publish_check(&web, NULL, change, !p->json, report));
+    status = otter_err_exit(publish_check(p, &web, NULL, change, !p->json, report));
     store_close(&web);
     return status;
 }
@@ -351,10 +351,10 @@ static cJSON *copy_release(const struct publish *p, const cJSON *release)
 }
 
 /* What is not in order is not promoted. */
-static int judge_source(struct store *from)
+static int judge_source(const struct publish *p, struct store *from)
 {
     cJSON *report = cJSON_CreateObject();
-    enum otter_err e = publish_check(from, NULL, NULL, true, report);
+    enum otter_err e = publish_check(p, from, NULL, NULL, true, report);
     cJSON_Delete(report);
     return e ? tool_fail(e, "%s is not in order, so nothing of it is promoted", from->place) : 0;
 }
@@ -363,7 +363,7 @@ static int promote_from(const struct publish *p, struct store *from, struct stor
 {
     enum otter_err e;
     struct publish_files files = {0};
-    int status = judge_source(from);
+    int status = judge_source(p, from);
     if (status) return status;
     cJSON *log = publish_log_read(from, &e);
     const cJSON *release = e ? NULL : publish_log_newest(from, log, &e);

@@ -228,6 +228,10 @@ describe('refused before anything is written', () => {
         await otter(['image', 'sign', await image('1.0.0'), '--key', await key(), '-o', signed]);
         await good(signed, '--key', await key(), '--channel', 'stable', dir);
         assert.ok(fs.readFileSync(path.join(dir, 'stable', read(dir, 'stable/esp32c3.json').path)).equals(fs.readFileSync(signed)));
+        assert.deepEqual(await in_order(path.join(dir, 'stable'), '--key', await key()), { esp32c3: '1.0.0' });
+        await good(await image('1.1.0'), '--channel', 'unsigned', dir);
+        await refused(4, /app.*\(unsigned\)/, '--check', path.join(dir, 'unsigned'), '--key', await key());
+        await refused(4, /app.*\(unsigned\)/, '--promote', 'unsigned', 'stable', dir, '--key', await key());
     });
 
     test('wrong command lines', async () => {
@@ -236,6 +240,9 @@ describe('refused before anything is written', () => {
             ['--check', '--retract', dir], ['--promote', 'a', 'a', dir], ['--promote', 'a', dir], ['--retract', dir],
             [v10, '--channel', 'stable', dir, '--nonsense'], [v10, '--channel', 'a', 's3:///x']];
         for (const line of lines) assert.equal((await publish(...line)).code, 2, line.join(' '));
+        for (const [option, ...action] of [['--requires-full-flash', '--promote', 'a', 'b', dir], ['--min-version=0.9.0', '--promote', 'a', 'b', dir],
+            ['--table=two_ota_usr', '--promote', 'a', 'b', dir], ['--allow-older', '--check', dir], ['--notes=x', '--retract', '--channel', 'a', dir]])
+            await refused(2, new RegExp(`${option.split('=')[0]} does nothing with ${action[0]}`), ...action, option);
         await refused(2, /can only be read/, v10, '--channel', 'stable', 'http://127.0.0.1:1/x');
         await refused(2, /name or password/, '--check', 'http://me:secret@127.0.0.1:1/x').then(r => assert.doesNotMatch(r.err, /secret/));
         assert.deepEqual(tree(dir), []);
