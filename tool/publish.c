@@ -17,18 +17,16 @@ static const char help_text[] =
     "       otter publish --check WHERE [--channel NAME] [OPTION]...\n"
     "       otter publish --promote FROM TO TARGET [OPTION]...\n"
     "       otter publish --retract --channel NAME TARGET [OPTION]...\n"
-    "Publishes a release: one app image for each chip, all of one version. TARGET is a folder, or s3://BUCKET/PREFIX "
-    "at\n"
-    "any S3-compatible server; a channel is a folder in it. Images go first, and what devices look at goes last, so "
-    "they\n"
-    "find the old release or the new one. Earlier releases stay. Then the channel is read back and judged.\n"
+    "Publishes a release: one app image for each chip, all of one version. TARGET is a folder, or s3://BUCKET/PREFIX\n"
+    "at any S3-compatible server; a channel is a folder in it. Images go first, and what devices look at goes last, "
+    "so\n"
+    "they find the old release or the new one. Earlier releases stay. Then the channel is read back and judged.\n"
     "\n"
-    "--check reads a channel back without changing it: in a folder, a bucket, or behind http:// or https://; a URL "
-    "that\n"
-    "ends in .json is a single descriptor, or manifest. --promote offers in TO what FROM offers. --retract takes the "
-    "channel's "
-    "newest\n"
-    "release back: its chips are offered the one before, those without one nothing; devices that have it keep it.\n"
+    "--check reads a channel back without changing it: in a folder, a bucket, or behind http:// or https://; what "
+    "ends\n"
+    "in .json is a single descriptor, or manifest. --promote offers in TO what FROM offers, to each chip its newest;\n"
+    "or nothing at all, if something is in the way. --retract takes the channel's newest release back: its chips are\n"
+    "offered the one before, those without one nothing; devices that have it keep it.\n"
     "\n"
     "  --channel NAME         letters, digits, - and _\n"
     "  --bootloader FILE      the chip's boot loader, for installers; may be given for each chip\n"
@@ -97,11 +95,12 @@ static int publish_new(const struct publish *p, struct store *s, cJSON *report)
 {
     struct publish_files files = {0};
     int status;
-    cJSON *release = publish_build(p, &files, &status);
+    cJSON *release = publish_build(p, &files, &status), *releases = cJSON_CreateArray();
+    cJSON_AddItemToArray(releases, release);
     enum otter_err e = release && p->create_bucket ? store_make_bucket(s) : OTTER_OK;
     if (e) status = store_fail(s, e);
-    if (!status) status = publish_release(p, s, release, &files, report);
-    cJSON_Delete(release);
+    if (!status) status = publish_release(p, s, releases, &files, report);
+    cJSON_Delete(releases);
     publish_files_free(&files);
     return status;
 }

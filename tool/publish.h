@@ -58,10 +58,19 @@ uint32_t publish_room(const struct otter_table_list *list, const char **label);
 /* The time of day, as "date". */
 void publish_add_date(cJSON *release);
 
+/* ---- what a release is to a channel (publish_prepare.c) ---- */
+
+/* May it be published? Then takes from the log what was not given, and what follows from that. 0, or an exit status
+ * (said on stderr). */
+int publish_prepare(const struct publish *p, struct store *s, const cJSON *log, cJSON *release);
+/* An item that is not there is last's. */
+void publish_inherit(cJSON *build, const cJSON *last, const char *name);
+
 /* ---- what changes a channel (publish_release.c) ---- */
 
 /* These return the exit status; report gets what was found at the end. */
-int publish_release(const struct publish *p, struct store *s, const cJSON *release, const struct publish_files *files,
+/* releases: a list, the newest last, each for other chips. */
+int publish_release(const struct publish *p, struct store *s, cJSON *releases, const struct publish_files *files,
                     cJSON *report);
 int publish_promote(const struct publish *p, struct store *s, cJSON *report);
 int publish_retract(const struct publish *p, struct store *s, cJSON *report);
@@ -77,8 +86,8 @@ cJSON *publish_log_read(struct store *s, enum otter_err *err);
 cJSON *publish_log_find(const cJSON *log, const char *chip, const cJSON *before, const char *not_version);
 /* The newest release of the log that was not retracted, for whatever chips; NULL if there is none. */
 const cJSON *publish_log_end(const cJSON *log);
-/* What was published of that version for the chip, and not retracted; NULL if nothing was. */
-cJSON *publish_log_build(const cJSON *log, const char *chip, const char *version);
+/* The release of that version for the chip, if it was not retracted; NULL if there is none. */
+cJSON *publish_log_version(const cJSON *log, const char *chip, const char *version);
 /* A chip's descriptor; NULL: there is none that is JSON. *err: it could not be asked for. */
 cJSON *publish_offer(struct store *s, const char *chip, enum otter_err *err);
 /* The release that such a descriptor offers, as the log has it; NULL: it has none like it. */
@@ -87,9 +96,12 @@ cJSON *publish_log_match(const cJSON *log, const char *chip, const cJSON *offer)
 cJSON *publish_log_current(struct store *s, const cJSON *log, const char *chip, enum otter_err *err);
 /* Which of these, by otter_chip_at(), is last in the log; NULL: none is in it. */
 cJSON *publish_log_last(const cJSON *log, const cJSON *const of[PUBLISH_CHIPS]);
-/* The same of those that chips are offered now. */
+/* The releases that chips are offered now, by otter_chip_at(). */
+enum otter_err publish_log_offered(struct store *s, const cJSON *log, const cJSON *offered[PUBLISH_CHIPS]);
+/* Of these the one that is last in the log. */
 cJSON *publish_log_newest(struct store *s, const cJSON *log, enum otter_err *err);
-/* Puts a release, which is taken over, at the log's end; an earlier one of that version becomes part of it. */
+/* Puts a release, which is taken over, at the log's end. Of an earlier one of that version it takes the place, chip by
+ * chip; if that was the last, its other chips become part of it. */
 void publish_log_add(cJSON *log, cJSON *release);
 enum otter_err publish_log_write(struct store *s, const cJSON *log);
 

@@ -90,14 +90,12 @@ const cJSON *publish_log_end(const cJSON *log)
     return end;
 }
 
-cJSON *publish_log_build(const cJSON *log, const char *chip, const char *version)
+cJSON *publish_log_version(const cJSON *log, const char *chip, const char *version)
 {
-    const cJSON *release;
-    cJSON *found = NULL;
+    cJSON *release, *found = NULL;
     cJSON_ArrayForEach(release, releases_of(log))
     {
-        cJSON *build = publish_build_of(release, chip);
-        if (build && !was_retracted(release) && is_version(release, version)) found = build;
+        if (publish_build_of(release, chip) && !was_retracted(release) && is_version(release, version)) found = release;
     }
     return found;
 }
@@ -147,17 +145,23 @@ cJSON *publish_log_last(const cJSON *log, const cJSON *const of[PUBLISH_CHIPS])
     return last;
 }
 
-cJSON *publish_log_newest(struct store *s, const cJSON *log, enum otter_err *err)
+enum otter_err publish_log_offered(struct store *s, const cJSON *log, const cJSON *offered[PUBLISH_CHIPS])
 {
-    const cJSON *current[PUBLISH_CHIPS] = {0};
     const struct otter_chip_info *chip;
-    *err = OTTER_OK;
-    for (unsigned i = 0; !*err && i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++)
-        current[i] = publish_log_current(s, log, chip->target, err);
-    return *err ? NULL : publish_log_last(log, current);
+    enum otter_err e = OTTER_OK;
+    for (unsigned i = 0; !e && i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++)
+        offered[i] = publish_log_current(s, log, chip->target, &e);
+    return e;
 }
 
-/* Builds of an earlier try, or of other chips, stay. */
+cJSON *publish_log_newest(struct store *s, const cJSON *log, enum otter_err *err)
+{
+    const cJSON *offered[PUBLISH_CHIPS] = {0};
+    *err = publish_log_offered(s, log, offered);
+    return *err ? NULL : publish_log_last(log, offered);
+}
+
+/* Those of other chips. */
 static void take_builds(cJSON *release, const cJSON *earlier)
 {
     const cJSON *build;
@@ -169,14 +173,24 @@ static void take_builds(cJSON *release, const cJSON *earlier)
     }
 }
 
+/* True: none are left. */
+static bool drop_builds(cJSON *earlier, const cJSON *release)
+{
+    const cJSON *build;
+    cJSON *of = cJSON_GetObjectItemCaseSensitive(earlier, "builds");
+    cJSON_ArrayForEach(build, cJSON_GetObjectItemCaseSensitive(release, "builds"))
+        cJSON_DeleteItemFromObjectCaseSensitive(of, build->string);
+    return !of || !of->child;
+}
+
 void publish_log_add(cJSON *log, cJSON *release)
 {
     cJSON *list = cJSON_GetObjectItemCaseSensitive(log, "releases"), *earlier, *next;
     for (earlier = list->child; earlier; earlier = next) {
         next = earlier->next;
         if (was_retracted(earlier) || !is_version(earlier, tool_json_text(release, "version"))) continue;
-        take_builds(release, earlier);
-        cJSON_Delete(cJSON_DetachItemViaPointer(list, earlier));
+        if (!next) take_builds(release, earlier);
+        if (!next || drop_builds(earlier, release)) cJSON_Delete(cJSON_DetachItemViaPointer(list, earlier));
     }
     cJSON_AddItemToArray(list, release);
 }

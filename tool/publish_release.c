@@ -5,10 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "format/version.h"
 #include "tool/json.h"
 #include "tool/publish.h"
-#include "tool/table_file.h"
 #include "tool/tool.h"
 
 enum { BAR = 24 };
@@ -41,178 +39,6 @@ static enum otter_err put_file(struct store *s, struct bar *bar, const struct pu
     return e;
 }
 
-/* ---- is it newer, and can devices take it over the air? ---- */
-
-static int refuse_older(const struct store *s, const char *chip, const char *version, const char *offered)
-{
-    char has[64];
-    publish_plain(offered, has, sizeof has);
-    if (strcmp(version, has) == 0)
-        return tool_fail(
-            OTTER_NOT_NEWER,
-            "%s: %s offers version %s already, with other content; give this build a version of its own, or "
-            "take the other back with --retract (%s)",
-            s->place, chip, has, otter_err_name(OTTER_NOT_NEWER));
-    return tool_fail(OTTER_NOT_NEWER,
-                     "%s: version %s is not newer than %s, which %s is offered; --allow-older publishes it (%s)",
-                     s->place, version, has, chip, otter_err_name(OTTER_NOT_NEWER));
-}
-
-static int judge_order(const struct publish *p, struct store *s, const char *version, const cJSON *build)
-{
-    enum otter_err e;
-    cJSON *offer = publish_offer(s, build->string, &e);
-    const char *has = tool_json_text(offer, "version"), *offered = tool_json_text(offer, "sha256");
-    const char *sha256 = tool_json_text(cJSON_GetObjectItemCaseSensitive(build, "app"), "sha256");
-    int status = e ? store_fail(s, e) : 0;
-    if (!status && has && !p->allow_older) {
-        bool same = strcmp(version, has) == 0 && offered && strcmp(sha256, offered) == 0;
-        bool newer = otter_version_order(version, strlen(version), has, strlen(has)) == OTTER_NEWER;
-        if (!same && !newer) status = refuse_older(s, build->string, version, has);
-    }
-    cJSON_Delete(offer);
-    return status;
-}
-
-/* Devices take firmware of their own project only. */
-static int judge_project(const struct publish *p, const struct store *s, const cJSON *log, const cJSON *release)
-{
-    const cJSON *last = publish_log_end(log);
-    const char *had = tool_json_text(last, "project"), *project = tool_json_text(release, "project");
-    char old_name[64], new_name[64], version[64];
-    if (!had || !project || strcmp(had, project) == 0 || p->allow_project) return 0;
-    const char *last_version = tool_json_text(last, "version");
-    return tool_fail(
-        OTTER_PROJECT,
-        "%s: the image is of project %s, but %s there is of %s, whose devices would refuse it; choose another "
-        "channel, or publish it all the same with --allow-other-project (%s)",
-        s->place, publish_plain(project, new_name, sizeof new_name),
-        publish_plain(last_version ? last_version : "?", version, sizeof version),
-        publish_plain(had, old_name, sizeof old_name), otter_err_name(OTTER_PROJECT));
-}
-
-static void inherit(cJSON *build, const cJSON *last, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(last, name);
-    if (item && !cJSON_HasObjectItem(build, name)) cJSON_AddItemToObject(build, name, cJSON_Duplicate(item, true));
-}
-
-static bool differs(const cJSON *build, const cJSON *last, const char *name, const char *key)
-{
-    const char *a = tool_json_text(key ? cJSON_GetObjectItemCaseSensitive(build, name) : build, key ? key : name);
-    const char *b = tool_json_text(key ? cJSON_GetObjectItemCaseSensitive(last, name) : last, key ? key : name);
-    return a && b && strcmp(a, b) != 0;
-}
-
-/* The later of the two, where both are there. */
-static void raise_min_version(cJSON *build, const char *version)
-{
-    const char *has = tool_json_text(build, "min_version");
-    if (!version || (has && otter_version_order(version, strlen(version), has, strlen(has)) != OTTER_NEWER)) return;
-    cJSON_DeleteItemFromObjectCaseSensitive(build, "min_version");
-    cJSON_AddStringToObject(build, "min_version", version);
-}
-
-/* What was not given is the last release's. The boot loader writes no app's offset, so that goes with the table. */
-static void inherit_parts(cJSON *build, const cJSON *last)
-{
-    if (!cJSON_HasObjectItem(build, "table")) {
-        cJSON *app = cJSON_GetObjectItemCaseSensitive(build, "app");
-        inherit(app, cJSON_GetObjectItemCaseSensitive(last, "app"), "offset");
-        inherit(build, last, "otadata");
-        inherit(build, last, "table");
-    }
-    inherit(build, last, "bootloader");
-    inherit(build, last, "board_format");
-}
-
-static bool is_full(const cJSON *build)
-{
-    return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(build, "requires_full_flash"));
-}
-
-static bool other_layout(const cJSON *build, const cJSON *than)
-{
-    return differs(build, than, "table", "sha256") || differs(build, than, "board_format", NULL);
-}
-
-/* Of the same version: other than it was before, or then already other than the release before that. */
-static bool was_changed(const cJSON *build, const cJSON *before)
-{
-    return other_layout(build, before) ||
-           (is_full(before) && !is_full(cJSON_GetObjectItemCaseSensitive(before, "asked")));
-}
-
-/* Another table, or board, needs a full flash; and as long as nothing changes after that, whoever is below the release
- * that changed it needs one, too. last_release may be NULL; so may before, what this version was until now. */
-static void judge_over_the_air(cJSON *build, const cJSON *last_release, const cJSON *before)
-{
-    const cJSON *last = publish_build_of(last_release, build->string);
-    const cJSON *asked = cJSON_GetObjectItemCaseSensitive(build, "asked");
-    bool changed = other_layout(build, last) || was_changed(build, before);
-    cJSON_DeleteItemFromObjectCaseSensitive(build, "requires_full_flash");
-    cJSON_DeleteItemFromObjectCaseSensitive(build, "min_version");
-    if (changed || is_full(asked)) cJSON_AddTrueToObject(build, "requires_full_flash");
-    raise_min_version(build, tool_json_text(asked, "min_version"));
-    if (changed) return;
-    raise_min_version(build, tool_json_text(last, "min_version"));
-    if (is_full(last)) raise_min_version(build, tool_json_text(last_release, "version"));
-}
-
-/* A table that was given has been held against the image; one that is the channel's already is not in memory yet. */
-static int judge_room(struct store *s, const cJSON *build)
-{
-    uint8_t *data = NULL;
-    size_t size = 0;
-    unsigned bad;
-    const char *label, *path = tool_json_text(cJSON_GetObjectItemCaseSensitive(build, "table"), "path");
-    struct otter_table_list list;
-    enum otter_err e = path ? store_get(s, path, &data, &size) : OTTER_NOT_FOUND;
-    if (!path) return 0;
-    if (e && e != OTTER_NOT_FOUND) return store_fail(s, e);
-    struct otter_table_memory m = {data, size};
-    if (!e) e = otter_table_list_read(&list, &m, tool_crypto(), &bad);
-    if (!e && !table_first_app(&list)) e = OTTER_NO_SLOT;
-    free(data);
-    if (e)
-        return tool_fail(e, "%s/%s: the table of the last release is missing or damaged; give one with --table (%s)",
-                         s->place, path, otter_err_name(e));
-    double room = publish_room(&list, &label);
-    double needs = tool_json_number(cJSON_GetObjectItemCaseSensitive(build, "app"), "size", UINT32_MAX);
-    if (needs <= room) return 0;
-    return tool_fail(
-        OTTER_TOO_BIG,
-        "%s: the image for %s has %.0f bytes, partition %s of the last release's table takes %.0f; make it "
-        "smaller, or give another table with --table (%s)",
-        s->place, build->string, needs, label, room, otter_err_name(OTTER_TOO_BIG));
-}
-
-static int prepare_build(struct store *s, const cJSON *log, const char *version, cJSON *build)
-{
-    const cJSON *last = publish_log_find(log, build->string, NULL, version);
-    const cJSON *before = publish_log_build(log, build->string, version);
-    bool given = cJSON_HasObjectItem(build, "table");
-    inherit_parts(build, before);
-    judge_over_the_air(build, last, before);
-    inherit_parts(build, publish_build_of(last, build->string));
-    return given ? 0 : judge_room(s, build);
-}
-
-static int prepare(const struct publish *p, struct store *s, const cJSON *log, cJSON *release)
-{
-    cJSON *build;
-    const char *version = tool_json_text(release, "version");
-    int unlike = judge_project(p, s, log, release);
-    if (unlike) return unlike;
-    cJSON_ArrayForEach(build, cJSON_GetObjectItemCaseSensitive(release, "builds"))
-    {
-        int status = judge_order(p, s, version, build);
-        if (!status) status = prepare_build(s, log, version, build);
-        if (status) return status;
-    }
-    return 0;
-}
-
 /* ---- writing ---- */
 
 static enum otter_err write_files(const struct publish *p, struct store *s, const struct publish_files *files)
@@ -235,18 +61,17 @@ static enum otter_err write_manifest(const struct publish *p, struct store *s, c
     return e;
 }
 
-/* The log goes before what devices read: a release that is cut off in between is known, but not offered. entry is the
- * release in the log. */
-static enum otter_err write_channel(const struct publish *p, struct store *s, cJSON *log, const cJSON *entry,
-                                    const cJSON *release)
+static enum otter_err write_offers(const struct publish *p, struct store *s, const struct publish_change *change)
 {
-    const cJSON *build;
-    enum otter_err e = publish_log_write(s, log);
-    cJSON_ArrayForEach(build, cJSON_GetObjectItemCaseSensitive(release, "builds"))
-    {
-        if (!e) e = publish_write_descriptor(s, p->channel, entry, build->string);
+    const struct otter_chip_info *chip;
+    enum otter_err e = OTTER_OK;
+    for (unsigned i = 0; !e && i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%s.json", chip->target);
+        if (change->release[i]) e = publish_write_descriptor(s, p->channel, change->release[i], chip->target);
+        if (change->nothing[i]) e = store_remove(s, name);
     }
-    return e ? e : write_manifest(p, s, log, entry);
+    return e;
 }
 
 /* As a device would: from where it would. */
@@ -262,41 +87,55 @@ static int read_back(const struct publish *p, struct store *s, const char *base_
     return status;
 }
 
-/* The chips of the release are to be offered this entry of the log. */
-static struct publish_change change_to(const cJSON *log, const cJSON *entry, const cJSON *release)
+/* The releases go into the log; what their chips are to be offered is in made. */
+static bool enter(cJSON *log, const cJSON *releases, struct publish_change *made)
 {
     const struct otter_chip_info *chip;
-    struct publish_change made = {.log = log};
-    for (unsigned i = 0; i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++)
-        if (publish_build_of(release, chip->target)) made.release[i] = entry;
-    return made;
+    const cJSON *release;
+    cJSON_ArrayForEach(release, releases)
+    {
+        cJSON *entry = cJSON_Duplicate(release, true);
+        if (!entry) return false;
+        publish_log_add(log, entry);
+    }
+    made->log = log;
+    for (unsigned i = 0; i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++) cJSON_ArrayForEach(release, releases)
+        {
+            if (publish_build_of(release, chip->target))
+                made->release[i] = publish_log_version(log, chip->target, tool_json_text(release, "version"));
+        }
+    return true;
 }
 
-static int change(const struct publish *p, struct store *s, cJSON *log, cJSON *release,
+/* The log goes before what devices read: a release that is cut off in between is known, but not offered. */
+static int change(const struct publish *p, struct store *s, cJSON *log, const cJSON *releases,
                   const struct publish_files *files, cJSON *report)
 {
-    int status = prepare(p, s, log, release);
+    struct publish_change made = {0};
+    cJSON *release;
+    int status = 0;
+    cJSON_ArrayForEach(release, releases)
+    {
+        if (!status) status = publish_prepare(p, s, log, release);
+    }
     if (status) return status;
+    if (!enter(log, releases, &made)) return tool_fail(OTTER_ARG, "out of memory");
+    const cJSON *newest = publish_log_end(log);
     enum otter_err e = write_files(p, s, files);
-    cJSON *entry = cJSON_Duplicate(release, true);
-    if (!entry) return tool_fail(OTTER_ARG, "out of memory");
-    publish_log_add(log, entry);
-    if (!e) e = write_channel(p, s, log, entry, release);
-    cJSON_AddStringToObject(report, "version", tool_json_text(release, "version"));
-    if (e) return store_fail(s, e);
-    struct publish_change made = change_to(log, entry, release);
-    return read_back(p, s, tool_json_text(release, "base_url"), &made, report);
+    if (!e) e = publish_log_write(s, log);
+    if (!e) e = write_offers(p, s, &made);
+    if (!e) e = write_manifest(p, s, log, newest);
+    cJSON_AddStringToObject(report, "version", tool_json_text(newest, "version"));
+    return e ? store_fail(s, e) : read_back(p, s, tool_json_text(newest, "base_url"), &made, report);
 }
 
-int publish_release(const struct publish *p, struct store *s, const cJSON *release, const struct publish_files *files,
+int publish_release(const struct publish *p, struct store *s, cJSON *releases, const struct publish_files *files,
                     cJSON *report)
 {
     enum otter_err e;
-    cJSON *log = publish_log_read(s, &e), *copy = cJSON_Duplicate(release, true);
-    int status = e ? store_fail(s, e) : copy ? 0 : tool_fail(OTTER_ARG, "out of memory");
-    if (!status) status = change(p, s, log, copy, files, report);
+    cJSON *log = publish_log_read(s, &e);
+    int status = e ? store_fail(s, e) : change(p, s, log, releases, files, report);
     cJSON_Delete(log);
-    cJSON_Delete(copy);
     return status;
 }
 
@@ -317,20 +156,17 @@ static int fetch_part(struct store *from, const cJSON *part, struct publish_file
     return publish_files_add(files, strdup(path), data, size) ? 0 : tool_fail(OTTER_ARG, "out of memory");
 }
 
-/* The chips that are offered that release, with their files; the others are left to themselves. */
-static int take_offered(struct store *from, const cJSON *log, const cJSON *release, cJSON *builds,
-                        struct publish_files *files)
+/* The builds of the release that chips are offered, with their files. offered: by otter_chip_at(). */
+static int take_builds(struct store *from, const cJSON *release, const cJSON *const offered[PUBLISH_CHIPS],
+                       cJSON *builds, struct publish_files *files)
 {
-    const cJSON *build;
-    cJSON_ArrayForEach(build, cJSON_GetObjectItemCaseSensitive(release, "builds"))
-    {
-        enum otter_err e;
-        const cJSON *current = publish_log_current(from, log, build->string, &e);
-        if (e) return store_fail(from, e);
-        if (current != release) continue;
-        cJSON_AddItemToObject(builds, build->string, cJSON_Duplicate(build, true));
-        for (unsigned i = 0; i < PARTS; i++) {
-            int status = fetch_part(from, cJSON_GetObjectItemCaseSensitive(build, parts[i]), files);
+    const struct otter_chip_info *chip;
+    for (unsigned i = 0; i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++) {
+        const cJSON *build = offered[i] == release ? publish_build_of(release, chip->target) : NULL;
+        if (!build) continue;
+        cJSON_AddItemToObject(builds, chip->target, cJSON_Duplicate(build, true));
+        for (unsigned k = 0; k < PARTS; k++) {
+            int status = fetch_part(from, cJSON_GetObjectItemCaseSensitive(build, parts[k]), files);
             if (status) return status;
         }
     }
@@ -341,7 +177,7 @@ static cJSON *copy_release(const struct publish *p, const cJSON *release)
 {
     static const char *const same[] = {"version", "project", "notes", "base_url"};
     cJSON *copy = cJSON_CreateObject();
-    for (unsigned i = 0; i < sizeof same / sizeof same[0]; i++) inherit(copy, release, same[i]);
+    for (unsigned i = 0; i < sizeof same / sizeof same[0]; i++) publish_inherit(copy, release, same[i]);
     publish_add_date(copy);
     if (p->notes) cJSON_DeleteItemFromObjectCaseSensitive(copy, "notes");
     if (p->notes) cJSON_AddStringToObject(copy, "notes", p->notes);
@@ -359,22 +195,39 @@ static int judge_source(const struct publish *p, struct store *from)
     return e ? tool_fail(e, "%s is not in order, so nothing of it is promoted", from->place) : 0;
 }
 
+/* What each chip is offered, release by release in the log's order. */
+static int take_offered(const struct publish *p, struct store *from, const cJSON *log, cJSON *releases,
+                        struct publish_files *files)
+{
+    enum otter_err e;
+    const cJSON *release, *offered[PUBLISH_CHIPS] = {0};
+    int status = 0;
+    if ((e = publish_log_offered(from, log, offered))) return store_fail(from, e);
+    cJSON_ArrayForEach(release, cJSON_GetObjectItemCaseSensitive(log, "releases"))
+    {
+        cJSON *copy = status ? NULL : copy_release(p, release);
+        cJSON *builds = cJSON_AddObjectToObject(copy, "builds");
+        if (!status) status = take_builds(from, release, offered, builds, files);
+        if (builds && builds->child)
+            cJSON_AddItemToArray(releases, copy);
+        else
+            cJSON_Delete(copy);
+    }
+    if (!status && !releases->child)
+        status = tool_fail(OTTER_NOT_FOUND, "%s: nothing that this tool has published is offered there", from->place);
+    return status;
+}
+
 static int promote_from(const struct publish *p, struct store *from, struct store *to, cJSON *report)
 {
     enum otter_err e;
     struct publish_files files = {0};
     int status = judge_source(p, from);
     if (status) return status;
-    cJSON *log = publish_log_read(from, &e);
-    const cJSON *release = e ? NULL : publish_log_newest(from, log, &e);
-    if (e) status = store_fail(from, e);
-    if (!status && !release)
-        status = tool_fail(OTTER_NOT_FOUND, "%s: nothing that this tool has published is offered there", from->place);
-    cJSON *copy = status ? NULL : copy_release(p, release);
-    cJSON *builds = copy ? cJSON_AddObjectToObject(copy, "builds") : NULL;
-    if (builds) status = take_offered(from, log, release, builds, &files);
-    if (builds && !status) status = publish_release(p, to, copy, &files, report);
-    cJSON_Delete(copy);
+    cJSON *log = publish_log_read(from, &e), *releases = cJSON_CreateArray();
+    status = e ? store_fail(from, e) : take_offered(p, from, log, releases, &files);
+    if (!status) status = publish_release(p, to, releases, &files, report);
+    cJSON_Delete(releases);
     cJSON_Delete(log);
     publish_files_free(&files);
     return status;
@@ -406,14 +259,7 @@ static enum otter_err find_ways_back(struct store *s, const cJSON *release, stru
 
 static enum otter_err go_back(const struct publish *p, struct store *s, const struct publish_change *back)
 {
-    const struct otter_chip_info *chip;
-    enum otter_err e = OTTER_OK;
-    for (unsigned i = 0; !e && i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++) {
-        char name[32];
-        snprintf(name, sizeof name, "%s.json", chip->target);
-        if (back->release[i]) e = publish_write_descriptor(s, p->channel, back->release[i], chip->target);
-        if (back->nothing[i]) e = store_remove(s, name);
-    }
+    enum otter_err e = write_offers(p, s, back);
     const cJSON *newest = e ? NULL : publish_log_newest(s, back->log, &e);
     if (e) return e;
     return newest ? write_manifest(p, s, back->log, newest) : store_remove(s, publish_manifest_name);

@@ -351,6 +351,36 @@ test('promoted, and taken back', async () => {
     await refused(6, /there is no channel/, '--promote', 'nothing', 'stable', dir);
 });
 
+test("each chip's newest is promoted", async () => {
+    const dir = folder(), testing = path.join(dir, 'testing'), stable = path.join(dir, 'stable');
+    await good(...await images('1.0.0', 'esp32', 'esp32c3', 'esp32p4'), '--channel', 'testing', dir);
+    await good(await image('1.1.0'), '--channel', 'testing', dir);
+    await good(...await images('0.9.0', 'esp32', 'esp32s3'), '--channel', 'stable', dir);
+    const r = await publish('--promote', 'testing', 'stable', dir);
+    assert.match(r.out, /promoted 1\.1\.0\n {2}esp32 +1\.0\.0.*\n {2}esp32c3 +1\.1\.0/, r.err);
+    const both = { esp32: '1.0.0', esp32c3: '1.1.0', esp32p4: '1.0.0' };
+    assert.deepEqual(await in_order(testing), both);
+    assert.deepEqual(await in_order(stable), { ...both, esp32s3: '0.9.0' });
+    await good('--promote', 'testing', 'stable', dir);
+    // Nothing at all goes if a chip's release is older than what is there.
+    await good(await image('1.2.0', 'esp32'), '--channel', 'stable', dir);
+    await good(await image('1.3.0'), '--channel', 'testing', dir);
+    const before = snapshot(stable);
+    await refused(4, /1\.0\.0 is not newer than 1\.2\.0, which esp32 is offered/, '--promote', 'testing', 'stable', dir);
+    assert.deepEqual(snapshot(stable), before);
+});
+
+test('said again for one chip, a release leaves the others where they were', async () => {
+    const dir = folder(), into = ['--channel', 'stable', dir];
+    const v10 = await images('1.0.0', 'esp32', 'esp32c3');
+    await good(...v10, ...into);
+    for (const version of ['1.1.0', '1.2.0']) await good(await image(version), ...into);
+    await good(v10[0], ...into);
+    await good(await image('1.3.0'), ...into);
+    const r = await publish('--retract', ...into);
+    assert.match(r.out, /retracted 1\.3\.0\n {2}esp32 +1\.0\.0.*\n {2}esp32c3 +1\.2\.0/, r.err);
+});
+
 test('what is not in order is not promoted', async () => {
     const dir = folder();
     await good(await image('1.1.0'), '--channel', 'testing', dir);
