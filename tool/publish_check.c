@@ -14,6 +14,8 @@
 #include "tool/publish.h"
 #include "tool/tool.h"
 
+enum { WORDS = 1000 };
+
 const char *publish_plain(const char *text, char *out, size_t size)
 {
     size_t n = 0;
@@ -25,7 +27,7 @@ const char *publish_plain(const char *text, char *out, size_t size)
 static enum otter_err note(struct publish_check *c, const char *file, enum otter_err err, const char *place,
                            const char *text)
 {
-    char name[300], words[700];
+    char name[300], words[WORDS];
     snprintf(words, sizeof words, "%.*s", (int)strcspn(file, "?"), file); /* behind it may be a signature */
     publish_plain(words, name, sizeof name);
     publish_plain(text, words, sizeof words);
@@ -34,7 +36,7 @@ static enum otter_err note(struct publish_check *c, const char *file, enum otter
     cJSON_AddStringToObject(o, "error", otter_err_name(err));
     cJSON_AddStringToObject(o, "message", words);
     cJSON_AddItemToArray(c->findings, o);
-    if (c->say && place) tool_fail(err, "%s, %s: %s (%s)", place, name, words, otter_err_name(err));
+    if (c->say && place) tool_fail(err, "%s%s%s: %s (%s)", place, *name ? ", " : "", name, words, otter_err_name(err));
     if (c->say && !place) tool_fail(err, "%s", words);
     if (!c->first) c->first = err;
     return err;
@@ -42,7 +44,7 @@ static enum otter_err note(struct publish_check *c, const char *file, enum otter
 
 enum otter_err publish_finding(struct publish_check *c, const char *file, enum otter_err err, const char *fmt, ...)
 {
-    char words[700];
+    char words[WORDS];
     va_list args;
     va_start(args, fmt);
     vsnprintf(words, sizeof words, fmt, args);
@@ -232,7 +234,8 @@ static bool check_descriptor(struct publish_check *c, struct offer *o, bool requ
     enum otter_err e = store_get(c->store, o->name, &data, &size);
     *json = NULL;
     /* Where listing is not allowed, S3 says "forbidden" of what is not there. */
-    if (!required && (e == OTTER_NOT_FOUND || e == OTTER_UNAUTHORIZED)) return false;
+    bool missing = e == OTTER_NOT_FOUND || e == OTTER_UNAUTHORIZED;
+    if (missing && !required && !c->store->hopeless) return false;
     if (e) {
         publish_not_fetched(c, o->name, e);
         return true;
@@ -259,12 +262,12 @@ static void check_single(struct publish_check *c, const char *name, cJSON *build
     cJSON_Delete(json);
 }
 
-/* Chips that the log has a release for must be offered one; without a log all names are tried. */
+/* Chips that the log has a release for must be offered one; without a log all names are tried, until nobody answers. */
 static unsigned check_chips(struct publish_check *c, const struct publish_change *change, cJSON *builds)
 {
     unsigned found = 0;
     const struct otter_chip_info *chip;
-    for (unsigned i = 0; i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++) {
+    for (unsigned i = 0; !c->store->hopeless && i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++) {
         char name[32];
         cJSON *json;
         struct offer o = {.name = name, .chip = chip};
@@ -279,19 +282,31 @@ static unsigned check_chips(struct publish_check *c, const struct publish_change
     return found;
 }
 
+/* The log as it is there, or NULL. */
+static cJSON *fetch_log(struct publish_check *c, bool *denied)
+{
+    enum otter_err e;
+    cJSON *log = publish_log_read(c->store, &e);
+    *denied = e == OTTER_UNAUTHORIZED;
+    if (e == OTTER_DESCRIPTOR || c->store->hopeless) publish_not_fetched(c, publish_log_name, e);
+    return log;
+}
+
 static void check_channel(struct publish_check *c, const struct publish_change *change, cJSON *builds, cJSON *report)
 {
-    enum otter_err e = OTTER_OK;
-    cJSON *log = change ? NULL : publish_log_read(c->store, &e);
-    if (e == OTTER_DESCRIPTOR) publish_not_fetched(c, publish_log_name, e);
+    bool denied = false;
+    cJSON *log = change ? NULL : fetch_log(c, &denied);
     c->log = change ? change->log : log;
     unsigned found = check_chips(c, change, builds);
-    bool manifest = publish_check_manifest(c);
+    bool manifest = !c->store->hopeless && publish_check_manifest(c);
     cJSON_AddBoolToObject(report, "manifest", manifest);
-    if (!found && !manifest && !change && !c->first)
+    cJSON_Delete(log);
+    if (found || manifest || change || c->first) return;
+    if (denied)
+        publish_finding(c, "", OTTER_UNAUTHORIZED, "access to all of it is denied; the last: %s", c->store->why);
+    else
         publish_finding(c, "", OTTER_NOT_FOUND,
                         "there is no channel here: neither a descriptor (esp32.json, ...) nor a manifest.json");
-    cJSON_Delete(log);
 }
 
 enum otter_err publish_check(const struct publish *p, struct store *s, const char *only,

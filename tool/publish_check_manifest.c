@@ -211,7 +211,7 @@ bool publish_check_manifest(struct publish_check *c)
     uint8_t *data;
     size_t size;
     enum otter_err e = store_get(c->store, publish_manifest_name, &data, &size);
-    if (e == OTTER_NOT_FOUND || e == OTTER_UNAUTHORIZED) {
+    if ((e == OTTER_NOT_FOUND || e == OTTER_UNAUTHORIZED) && !c->store->hopeless) {
         check_newest(c, NULL);
         return false;
     }

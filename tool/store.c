@@ -82,6 +82,7 @@ int store_fail(const struct store *s, enum otter_err err) { return tool_fail(err
 enum otter_err store_http_failed(struct store *s, const char *path, const struct web_reply *r)
 {
     int n = (int)strcspn(path, "?"); /* behind it may be a signature */
+    s->hopeless = s->hopeless || !r->status;
     if (!r->status)
         return store_because(s, OTTER_CONNECT, "%s/%.*s: %s (%s)", s->place, n, path, r->why,
                              otter_err_name(OTTER_CONNECT));

@@ -28,7 +28,8 @@ struct store {
     const struct web_progress *progress; /* NULL: nobody looks */
     char *place;                         /* the channel's folder, as it was given; without slash at its end */
     char *end;                           /* behind a URL: what the last file came from, after redirects */
-    char why[512];                       /* the last failure in words, with the place and the remedy */
+    bool hopeless; /* something failed that will fail for each file: server, bucket, credentials */
+    char why[768]; /* the last failure in words, with the place and the remedy */
     /* of a bucket */
     struct aws aws;
     char *uri, *bucket, *prefix;

@@ -113,15 +113,20 @@ static void element(const struct web_reply *r, const char *name, char *out, size
     out[n] = '\0';
 }
 
+static const char access_denied[] = "AccessDenied";
+
 struct remedy {
     const char *code, *text;
 };
 static const struct remedy remedies[] = {
-    {"NoSuchBucket", "; --create-bucket makes it"},
+    {"NoSuchBucket", "; is that its name? When something is put there, --create-bucket makes it"},
     {"InvalidAccessKeyId", "; look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or at the profile"},
     {"SignatureDoesNotMatch", "; look at AWS_SECRET_ACCESS_KEY, or at the profile"},
     {"ExpiredToken", "; the session's credentials have expired, get new ones"},
-    {"AccessDenied", "; these credentials may not do that"},
+    {access_denied,
+     "; these credentials need s3:GetObject, s3:PutObject and s3:DeleteObject for the bucket's objects, and "
+     "s3:ListBucket "
+     "for the bucket, without which what is not there is denied, too"},
     {"RequestTimeTooSkewed", "; set this computer's clock"},
     {"AuthorizationHeaderMalformed", "; is it another region? --region"},
     {"PermanentRedirect", "; the bucket is in another region: --region"},
@@ -138,6 +143,7 @@ static enum otter_err refused(struct store *s, const char *path, const struct we
     enum otter_err e = store_http_failed(s, path, r);
     for (unsigned i = 0; i < sizeof remedies / sizeof remedies[0]; i++)
         if (strcmp(remedies[i].code, code) == 0) remedy = remedies[i].text;
+    s->hopeless = s->hopeless || (*remedy && strcmp(code, access_denied) != 0);
     if (*code) store_because(s, e, "%s/%s: %s: %s%s (HTTP %ld)", s->place, path, code, message, remedy, r->status);
     /* A file may be missing; that its bucket is, is something else. */
     return strcmp(code, "NoSuchBucket") == 0 ? OTTER_ARG : e;
@@ -196,10 +202,26 @@ static enum otter_err drop(struct store *s, const char *path)
     return e == OTTER_NOT_FOUND ? OTTER_OK : e;
 }
 
+/* Who may not make buckets may have been given one. */
+static enum otter_err look_for_bucket(struct store *s)
+{
+    uint8_t *data;
+    size_t size;
+    enum otter_err e = store_get(s, "", &data, &size);
+    free(data);
+    if (!s->hopeless) return OTTER_OK;
+    if (e != OTTER_ARG) return e;
+    return store_because(
+        s, OTTER_UNAUTHORIZED,
+        "%s: bucket %s is not there, and these credentials may not make it; they need s3:CreateBucket, or "
+        "let somebody make it who may (%s)",
+        s->place, s->bucket, otter_err_name(OTTER_UNAUTHORIZED));
+}
+
 enum otter_err store_make_bucket(struct store *s)
 {
     struct web_reply reply = {0};
-    char body[256] = "", code[64];
+    char body[256] = "", code[64] = "";
     if (s->ops != &store_s3_ops) return OTTER_OK;
     const char *region = s3_signer(&s->aws).region;
     if (strcmp(region, "us-east-1") != 0)
@@ -212,9 +234,10 @@ enum otter_err store_make_bucket(struct store *s)
     if (exchange(s, &x, &reply)) return store_because(s, OTTER_ARG, "%s: no address could be made of it", s->place);
     if (reply.data) element(&reply, "Code", code, sizeof code);
     bool made = reply.status == 200 || (reply.data && strcmp(code, "BucketAlreadyOwnedByYou") == 0);
-    enum otter_err e = made ? OTTER_OK : refused(s, "", &reply);
+    bool denied = reply.data && strcmp(code, access_denied) == 0;
+    enum otter_err e = made || denied ? OTTER_OK : refused(s, "", &reply);
     web_reply_free(&reply);
-    return e;
+    return denied ? look_for_bucket(s) : e;
 }
 
 const struct store_ops store_s3_ops = {get, put, drop, close_bucket};

@@ -659,6 +659,38 @@ test('over TLS only with a certificate that holds', async () => {
 
 // ---- a bucket
 
+// As Amazon's answers where credentials lack rights: buckets are not to be made, and without listing nobody is told
+// what is not there.
+test('a bucket without all rights', async () => {
+    const objects = new Map(), may = { list: true };
+    const url = await serve((request, reply) => {
+        const say = (status, code) => { reply.writeHead(status); reply.end(`<Error><Code>${code}</Code><Message>No</Message></Error>`); };
+        const [, bucket, key] = request.url.match(/^\/([^/]+)\/?(.*)$/), body = [];
+        if (bucket !== 'given') return key || request.method !== 'PUT' ? say(404, 'NoSuchBucket') : say(403, 'AccessDenied');
+        if (may.nothing || (request.method === 'PUT' && !key)) return say(403, 'AccessDenied');
+        if (request.method === 'GET' && objects.has(key)) return reply.end(objects.get(key));
+        if (request.method === 'GET') return may.list ? say(404, 'NoSuchKey') : say(403, 'AccessDenied');
+        if (request.method === 'DELETE') return objects.delete(key), reply.end();
+        return request.on('data', d => body.push(d)).on('end', () => { objects.set(key, Buffer.concat(body)); reply.end(); });
+    });
+    const at = (...args) => otter(['publish', ...args], { env: { AWS_ENDPOINT_URL: url, AWS_ACCESS_KEY_ID: 'me', AWS_SECRET_ACCESS_KEY: 'x',
+        AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null' } });
+    const expect = async (code, says, ...args) => {
+        const r = await at(...args);
+        assert.equal(r.code, code, r.err);
+        assert.match(r.err, says);
+    };
+    const v10 = await image('1.0.0');
+    may.list = false;
+    await expect(4, /releases\.json: AccessDenied.*s3:ListBucket/, v10, '--channel', 'stable', 's3://given');
+    may.list = true;
+    await expect(0, /^$/, v10, '--channel', 'stable', 's3://given', '--create-bucket');
+    await expect(0, /^$/, '--check', 's3://given/stable');
+    await expect(4, /bucket other is not there.*s3:CreateBucket/, v10, '--channel', 'stable', 's3://other', '--create-bucket');
+    may.nothing = true;
+    await expect(4, /^otter: s3:\/\/given\/stable: access to all of it is denied.*AccessDenied.*\(unauthorized\)\n$/, '--check', 's3://given/stable');
+});
+
 // Passes bytes on to a server until `limit` of them have come from the client; then does `act` and lets nobody in.
 class Cutter {
     constructor(target, limit, act = () => {}) {
@@ -795,6 +827,13 @@ describe('in a bucket', () => {
         const nobody = await at({ AWS_ENDPOINT_URL: 'http://127.0.0.1:1' }, ...line);
         assert.equal(nobody.code, 6);
         assert.match(nobody.err, /\(connection_failed\)/);
+        // A check says it once, and at once.
+        for (const [why, code, env] of [[/SignatureDoesNotMatch.*AWS_SECRET_ACCESS_KEY/, 4, { AWS_SECRET_ACCESS_KEY: 'dontprintme' }],
+            [/NoSuchBucket.*is that its name/, 2, {}], [/\(connection_failed\)/, 6, { AWS_ENDPOINT_URL: 'http://127.0.0.1:1' }]]) {
+            const r = await at(env, '--check', 's3://nowhere/stable');
+            assert.deepEqual([r.code, r.err.split('\n').length], [code, 2], r.err);
+            assert.match(r.err, why);
+        }
         for (const r of [wrong, unknown, late, nobody]) assert.doesNotMatch(r.out + r.err, new RegExp(`dontprintme|${s3.secret}|Signature=`));
     });
 
