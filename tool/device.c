@@ -419,5 +419,6 @@ static int run_command(int argc, char **argv)
 int main(int argc, char **argv)
 {
     static const struct tool_command commands[] = {{"run", run_command, "the virtual ESP32"}, {NULL, NULL, NULL}};
+    tool_watch_stdout();
     return tool_dispatch(commands, "Usage: otter device COMMAND [OPTION]...\n\n", argc, argv);
 }

@@ -269,5 +269,6 @@ int main(int argc, char **argv)
 {
     static const struct tool_command commands[] = {
         {"send", run_send, "an update to devices, followed until they run it"}, {NULL, NULL, NULL}};
+    tool_watch_stdout();
     return tool_dispatch(commands, "Usage: otter job COMMAND [OPTION]...\n\n", argc, argv);
 }

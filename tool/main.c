@@ -86,5 +86,6 @@ int main(int argc, char **argv)
         {"version", run_version, "this tool's version"},
         {NULL, NULL, NULL},
     };
+    tool_watch_stdout();
     return tool_dispatch(commands, help, argc, argv);
 }

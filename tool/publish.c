@@ -127,24 +127,28 @@ static int act(const struct publish *p, struct store *s, const char *only, cJSON
     return status;
 }
 
-/* A single descriptor is asked for by its name: "https://host/stable/esp32c3.json". Cuts target behind its folder. */
-static const char *single_descriptor(const struct publish *p, char *target)
+/* A single descriptor is asked for by its name: "https://host/stable/esp32c3.json". *folder: what target is then; to be
+ * freed. */
+static const char *single_descriptor(const struct publish *p, char **folder)
 {
-    size_t n = strlen(target);
-    char *slash = strrchr(target, '/');
-    if (p->what != PUBLISH_CHECK || p->channel || n < 5 || strcmp(target + n - 5, ".json") != 0) return NULL;
-    if (!slash) return NULL;
-    *slash = '\0';
-    return slash + 1;
+    const char *slash = strrchr(p->target, '/'), *name = slash ? slash + 1 : p->target;
+    bool single = p->what == PUBLISH_CHECK && !p->channel && store_is_json(name);
+    if (!single)
+        *folder = strdup(p->target);
+    else if (slash)
+        *folder = strndup(p->target, slash == p->target ? 1 : (size_t)(slash - p->target));
+    else
+        *folder = strdup(".");
+    return single ? name : NULL;
 }
 
 static int run(const struct publish *p)
 {
-    struct store s;
-    char *target = strdup(p->target);
+    struct store s = {0};
+    char *target;
+    const char *only = single_descriptor(p, &target);
     cJSON *report = cJSON_CreateObject();
     if (!target || !report) return tool_fail(OTTER_ARG, "out of memory");
-    const char *only = single_descriptor(p, target);
     int status = store_open(&s, target, p->channel, &p->wish);
     if (!status && p->what != PUBLISH_CHECK && !store_can_write(&s))
         status = tool_fail(OTTER_ARG, "%s can only be read; publish into a folder or a bucket", target);
@@ -356,6 +360,7 @@ static int read_options(struct publish *p, int argc, char **argv)
 int main(int argc, char **argv)
 {
     static struct publish p;
+    tool_watch_stdout();
     web_trust(getenv("AWS_CA_BUNDLE"));
     int status = read_options(&p, argc, argv);
     if (status) return status;

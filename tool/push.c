@@ -541,6 +541,7 @@ static bool normal_url(struct push *p)
 int main(int argc, char **argv)
 {
     static struct push p;
+    tool_watch_stdout();
     p.timeout_s = 60;
     p.user = getenv("OTTER_USER");
     p.token = getenv("OTTER_TOKEN");

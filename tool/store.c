@@ -24,6 +24,8 @@ int store_open(struct store *s, const char *target, const char *channel, const s
 {
     memset(s, 0, sizeof *s);
     size_t n = strlen(target);
+    if (!n)
+        return tool_fail(OTTER_ARG, "an empty target; name a folder, s3://BUCKET/PREFIX or a URL (. is this folder)");
     while (n > 1 && target[n - 1] == '/') n--;
     if (asprintf(&s->place, "%.*s%s%s", (int)n, target, channel ? "/" : "", channel ? channel : "") < 0)
         return tool_fail(OTTER_ARG, "out of memory");

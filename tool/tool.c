@@ -35,6 +35,19 @@ int tool_usage_error(const char *cmd, const char *fmt, ...)
     return 2;
 }
 
+static void end_stdout(void)
+{
+    bool failed = ferror(stdout) != 0;
+    errno = 0;
+    if (fflush(stdout) == 0 && !failed) return;
+    _exit(tool_fail(OTTER_ARG, "stdout: %s", errno ? strerror(errno) : "not all of it could be written"));
+}
+
+void tool_watch_stdout(void)
+{
+    if (atexit(end_stdout)) exit(tool_fail(OTTER_ARG, "out of memory"));
+}
+
 static void print_help(const struct tool_command *commands, const char *help, FILE *to)
 {
     fputs(help, to);

@@ -20,6 +20,9 @@ struct tool_command {
 /* Runs the command that argv[1] names, of a list ended by a NULL name; help is printed before the list. */
 int tool_dispatch(const struct tool_command *commands, const char *help, int argc, char **argv);
 
+/* For main(): what stdout does not take makes the program end with an error, however it was to end. */
+void tool_watch_stdout(void);
+
 /* Prints "otter: ..." to stderr; returns the error's exit status. */
 int tool_fail(enum otter_err err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same for a wrong command line, with a hint at the help of cmd ("image verify"); returns 2. */

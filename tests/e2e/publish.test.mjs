@@ -85,6 +85,9 @@ test('a release in a folder', async () => {
     assert.deepEqual(await in_order(path.join(dir, 'stable')), { esp32: '1.1.0', esp32c3: '1.1.0' });
     assert.deepEqual(await in_order(dir, '--channel', 'stable'), { esp32: '1.1.0', esp32c3: '1.1.0' });
     assert.deepEqual(await in_order(path.join(dir, 'stable/esp32.json')), { esp32: '1.1.0' });
+    const here = await run('sh', ['-c', 'cd "$1" && "$2" publish --check esp32.json', 'sh', path.join(dir, 'stable'), OTTER]);
+    assert.match(here.out, /^\.: in order\n {2}esp32 +1\.1\.0/, here.err);
+    await refused(6, /^otter: [^ ,]+: there is no channel here/, '--check', dir);
     assert.deepEqual(read(dir, 'stable/releases.json').releases.map(x => x.version), ['1.0.0', '1.1.0']);
 });
 
@@ -243,6 +246,8 @@ describe('refused before anything is written', () => {
         for (const [option, ...action] of [['--requires-full-flash', '--promote', 'a', 'b', dir], ['--min-version=0.9.0', '--promote', 'a', 'b', dir],
             ['--table=two_ota_usr', '--promote', 'a', 'b', dir], ['--allow-older', '--check', dir], ['--notes=x', '--retract', '--channel', 'a', dir]])
             await refused(2, new RegExp(`${option.split('=')[0]} does nothing with ${action[0]}`), ...action, option);
+        await refused(2, /an empty target/, v10, '--channel', 'stable', '');
+        await refused(2, /an empty target/, '--check', '');
         await refused(2, /can only be read/, v10, '--channel', 'stable', 'http://127.0.0.1:1/x');
         await refused(2, /name or password/, '--check', 'http://me:secret@127.0.0.1:1/x').then(r => assert.doesNotMatch(r.err, /secret/));
         assert.deepEqual(tree(dir), []);

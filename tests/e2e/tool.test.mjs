@@ -406,3 +406,11 @@ test('output into a device or a pipe leaves it what it is', async () => {
     assert.match(read.out, /^7\d\d /);
     assert.ok(fs.lstatSync(pipe).isFIFO());
 });
+
+test('what stdout does not take is an error', async () => {
+    const dir = bench.dir, env = { AWS_ACCESS_KEY_ID: 'me', AWS_SECRET_ACCESS_KEY: 'x' };
+    for (const line of ['version', '--help', 'publish --help', 'push --help', 'presign s3://bucket/key', `publish ${v10} --channel stable ${dir}/full`]) {
+        const r = await run('sh', ['-c', `${OTTER} ${line} >/dev/full`], { env });
+        assert.deepEqual([r.code, r.err], [2, 'otter: stdout: No space left on device\n'], line);
+    }
+});
