@@ -46,7 +46,7 @@ static const char help_text[] =
     "  --json                 print the outcome as JSON\n"
     "  --quiet                no progress\n"
     "\n"
-    "Boot loader and table that are not given are those of the last release. One publisher at a time for a channel.\n"
+    "Boot loader and table that are not given are those of the last release.\n"
     "\n"
     "Exit status: 0 done, 2 wrong command line, 3 bad image or format, 4 refused, 6 no connection, or something is "
     "not\n"

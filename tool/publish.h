@@ -2,8 +2,8 @@
  *
  * A release is JSON from the start, in the form in which releases.json keeps it: "version", "project", "date", "notes",
  * "base_url", "retracted", and "builds", by chip: "app", "bootloader", "table", "otadata" (each path, offset, size,
- * sha256), "md5", "board_format", "min_version", "requires_full_flash", and "asked", what of the last two the command
- * line asked for. Descriptors and manifest are made from it. */
+ * sha256), "md5", "board_format", "min_version", "requires_full_flash", "pending", and "asked", what of the last two
+ * the command line asked for. Descriptors and manifest are made from it. */
 #ifndef OTTER_TOOL_PUBLISH_H
 #define OTTER_TOOL_PUBLISH_H
 
@@ -81,17 +81,17 @@ extern const char publish_log_name[], publish_manifest_name[];
 
 /* The releases so far; an empty log if there is none. NULL: *err, in the store's words. */
 cJSON *publish_log_read(struct store *s, enum otter_err *err);
-/* The newest release of the log for that chip that was not retracted, older in the log than `before` (NULL: than
- * none), and of another version than `not_version` (NULL: of any); NULL if there is none. */
+/* The newest release of the log for that chip that was offered and not retracted, older in the log than `before` (NULL:
+ * than none), and of another version than `not_version` (NULL: of any); NULL if there is none. */
 cJSON *publish_log_find(const cJSON *log, const char *chip, const cJSON *before, const char *not_version);
-/* The newest release of the log that was not retracted, for whatever chips; NULL if there is none. */
+/* The newest release of the log that counts, for whatever chips; NULL if there is none. */
 const cJSON *publish_log_end(const cJSON *log);
-/* The release of that version for the chip, if it was not retracted; NULL if there is none. */
+/* The release of that version for the chip that counts; NULL if there is none. */
 cJSON *publish_log_version(const cJSON *log, const char *chip, const char *version);
 /* A chip's descriptor; NULL: there is none that is JSON. *err: it could not be asked for. */
 cJSON *publish_offer(struct store *s, const char *chip, enum otter_err *err);
-/* The release that such a descriptor offers, as the log has it; NULL: it has none like it. */
-cJSON *publish_log_match(const cJSON *log, const char *chip, const cJSON *offer);
+/* The release whose image for the chip that is; NULL: there is none. */
+cJSON *publish_log_match(const cJSON *log, const char *chip, const char *version, const char *sha256);
 /* The release that the chip is offered now, as the log has it; NULL: none, or one that the log has not. */
 cJSON *publish_log_current(struct store *s, const cJSON *log, const char *chip, enum otter_err *err);
 /* Which of these, by otter_chip_at(), is last in the log; NULL: none is in it. */
@@ -104,6 +104,10 @@ cJSON *publish_log_newest(struct store *s, const cJSON *log, enum otter_err *err
  * chip; if that was the last, its other chips become part of it. */
 void publish_log_add(cJSON *log, cJSON *release);
 enum otter_err publish_log_write(struct store *s, const cJSON *log);
+/* A build is pending from when it is written to when it is known to be offered; until then it counts for nothing. */
+void publish_set_pending(cJSON *build, bool pending);
+/* Whoever published last may have been cut off: what is offered after all is not pending. */
+enum otter_err publish_log_settle(struct store *s, cJSON *log);
 
 cJSON *publish_build_of(const cJSON *release, const char *chip);
 /* Writes a chip's descriptor. */

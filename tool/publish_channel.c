@@ -32,6 +32,14 @@ static bool was_retracted(const cJSON *release)
     return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(release, "retracted"));
 }
 
+static bool is_pending(const cJSON *build) { return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(build, "pending")); }
+
+void publish_set_pending(cJSON *build, bool pending)
+{
+    cJSON_DeleteItemFromObjectCaseSensitive(build, "pending");
+    if (pending) cJSON_AddTrueToObject(build, "pending");
+}
+
 /* ---- the log ---- */
 
 cJSON *publish_log_read(struct store *s, enum otter_err *err)
@@ -68,24 +76,31 @@ static enum otter_err write_json(struct store *s, const char *name, const cJSON 
 
 enum otter_err publish_log_write(struct store *s, const cJSON *log) { return write_json(s, publish_log_name, log); }
 
+/* It was offered, and not taken back. */
+static bool counts(const cJSON *release, const char *chip)
+{
+    const cJSON *build = publish_build_of(release, chip);
+    return build && !was_retracted(release) && !is_pending(build);
+}
+
 cJSON *publish_log_find(const cJSON *log, const char *chip, const cJSON *before, const char *not_version)
 {
     cJSON *release, *found = NULL;
     cJSON_ArrayForEach(release, releases_of(log))
     {
         if (release == before) break;
-        if (!was_retracted(release) && publish_build_of(release, chip) && !is_version(release, not_version))
-            found = release;
+        if (counts(release, chip) && !is_version(release, not_version)) found = release;
     }
     return found;
 }
 
 const cJSON *publish_log_end(const cJSON *log)
 {
-    const cJSON *release, *end = NULL;
+    const cJSON *release, *build, *end = NULL;
     cJSON_ArrayForEach(release, releases_of(log))
+        cJSON_ArrayForEach(build, cJSON_GetObjectItemCaseSensitive(release, "builds"))
     {
-        if (!was_retracted(release)) end = release;
+        if (counts(release, build->string)) end = release;
     }
     return end;
 }
@@ -95,7 +110,7 @@ cJSON *publish_log_version(const cJSON *log, const char *chip, const char *versi
     cJSON *release, *found = NULL;
     cJSON_ArrayForEach(release, releases_of(log))
     {
-        if (publish_build_of(release, chip) && !was_retracted(release) && is_version(release, version)) found = release;
+        if (counts(release, chip) && is_version(release, version)) found = release;
     }
     return found;
 }
@@ -113,10 +128,9 @@ cJSON *publish_offer(struct store *s, const char *chip, enum otter_err *err)
     return offer;
 }
 
-cJSON *publish_log_match(const cJSON *log, const char *chip, const cJSON *offer)
+cJSON *publish_log_match(const cJSON *log, const char *chip, const char *version, const char *sha256)
 {
     cJSON *release, *found = NULL;
-    const char *sha256 = tool_json_text(offer, "sha256"), *version = tool_json_text(offer, "version");
     const cJSON *list = sha256 ? releases_of(log) : NULL;
     cJSON_ArrayForEach(release, list)
     {
@@ -129,9 +143,24 @@ cJSON *publish_log_match(const cJSON *log, const char *chip, const cJSON *offer)
 
 cJSON *publish_log_current(struct store *s, const cJSON *log, const char *chip, enum otter_err *err)
 {
-    cJSON *offer = publish_offer(s, chip, err), *found = publish_log_match(log, chip, offer);
+    cJSON *offer = publish_offer(s, chip, err);
+    cJSON *found = publish_log_match(log, chip, tool_json_text(offer, "version"), tool_json_text(offer, "sha256"));
     cJSON_Delete(offer);
     return found;
+}
+
+enum otter_err publish_log_settle(struct store *s, cJSON *log)
+{
+    cJSON *release, *build;
+    enum otter_err e = OTTER_OK;
+    cJSON_ArrayForEach(release, releases_of(log))
+        cJSON_ArrayForEach(build, cJSON_GetObjectItemCaseSensitive(release, "builds"))
+    {
+        if (e || !is_pending(build)) continue;
+        bool offered = publish_log_current(s, log, build->string, &e) == release;
+        publish_set_pending(build, !offered);
+    }
+    return e;
 }
 
 cJSON *publish_log_last(const cJSON *log, const cJSON *const of[PUBLISH_CHIPS])

@@ -276,7 +276,8 @@ static unsigned check_chips(struct publish_check *c, const struct publish_change
         snprintf(name, sizeof name, "%s.json", chip->target);
         bool required = o.wanted || publish_log_find(c->log, chip->target, NULL, NULL);
         found += check_descriptor(c, &o, required, builds, &json);
-        c->offered[i] = publish_log_match(c->log, chip->target, json);
+        c->offered[i] =
+            publish_log_match(c->log, chip->target, tool_json_text(json, "version"), tool_json_text(json, "sha256"));
         cJSON_Delete(json);
     }
     return found;

@@ -87,7 +87,14 @@ static int read_back(const struct publish *p, struct store *s, const char *base_
     return status;
 }
 
-/* The releases go into the log; what their chips are to be offered is in made. */
+/* The release of that log whose image a chip is offered after the change. */
+static cJSON *find_entry(const cJSON *log, const struct otter_chip_info *chip, const cJSON *release)
+{
+    const cJSON *app = cJSON_GetObjectItemCaseSensitive(publish_build_of(release, chip->target), "app");
+    return publish_log_match(log, chip->target, tool_json_text(release, "version"), tool_json_text(app, "sha256"));
+}
+
+/* The releases go into the log, pending; what their chips are to be offered is in made. */
 static bool enter(cJSON *log, const cJSON *releases, struct publish_change *made)
 {
     const struct otter_chip_info *chip;
@@ -101,13 +108,35 @@ static bool enter(cJSON *log, const cJSON *releases, struct publish_change *made
     made->log = log;
     for (unsigned i = 0; i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++) cJSON_ArrayForEach(release, releases)
         {
-            if (publish_build_of(release, chip->target))
-                made->release[i] = publish_log_version(log, chip->target, tool_json_text(release, "version"));
+            if (!publish_build_of(release, chip->target)) continue;
+            made->release[i] = find_entry(log, chip, release);
+            publish_set_pending(publish_build_of(made->release[i], chip->target), true);
         }
     return true;
 }
 
-/* The log goes before what devices read: a release that is cut off in between is known, but not offered. */
+/* Now they are offered. The log is read anew: another publisher may have written it, over ours. */
+static enum otter_err end_pending(struct store *s, const struct publish_change *made)
+{
+    const struct otter_chip_info *chip;
+    enum otter_err e;
+    cJSON *log = publish_log_read(s, &e);
+    for (unsigned i = 0; !e && i < PUBLISH_CHIPS && (chip = otter_chip_at(i)); i++) {
+        const cJSON *entry = made->release[i] ? find_entry(log, chip, made->release[i]) : NULL;
+        if (entry) publish_set_pending(publish_build_of(entry, chip->target), false);
+        if (made->release[i] && !entry)
+            e = store_because(
+                s, OTTER_BUSY,
+                "%s/%s: another publisher has written it at the same time, without this release; publish it "
+                "again (%s)",
+                s->place, publish_log_name, otter_err_name(OTTER_BUSY));
+    }
+    if (!e) e = publish_log_write(s, log);
+    cJSON_Delete(log);
+    return e;
+}
+
+/* The log goes before what devices read: a release that is cut off in between is known, but pending. */
 static int change(const struct publish *p, struct store *s, cJSON *log, const cJSON *releases,
                   const struct publish_files *files, cJSON *report)
 {
@@ -120,10 +149,11 @@ static int change(const struct publish *p, struct store *s, cJSON *log, const cJ
     }
     if (status) return status;
     if (!enter(log, releases, &made)) return tool_fail(OTTER_ARG, "out of memory");
-    const cJSON *newest = publish_log_end(log);
+    const cJSON *newest = publish_log_last(log, made.release);
     enum otter_err e = write_files(p, s, files);
     if (!e) e = publish_log_write(s, log);
     if (!e) e = write_offers(p, s, &made);
+    if (!e) e = end_pending(s, &made);
     if (!e) e = write_manifest(p, s, log, newest);
     cJSON_AddStringToObject(report, "version", tool_json_text(newest, "version"));
     return e ? store_fail(s, e) : read_back(p, s, tool_json_text(newest, "base_url"), &made, report);
@@ -132,8 +162,9 @@ static int change(const struct publish *p, struct store *s, cJSON *log, const cJ
 int publish_release(const struct publish *p, struct store *s, cJSON *releases, const struct publish_files *files,
                     cJSON *report)
 {
-    enum otter_err e;
-    cJSON *log = publish_log_read(s, &e);
+    enum otter_err e = store_lock(s, true);
+    cJSON *log = e ? NULL : publish_log_read(s, &e);
+    if (!e) e = publish_log_settle(s, log);
     int status = e ? store_fail(s, e) : change(p, s, log, releases, files, report);
     cJSON_Delete(log);
     return status;
@@ -297,8 +328,8 @@ static int retract(const struct publish *p, struct store *s, cJSON *log, cJSON *
 
 int publish_retract(const struct publish *p, struct store *s, cJSON *report)
 {
-    enum otter_err e;
-    cJSON *log = publish_log_read(s, &e);
+    enum otter_err e = store_lock(s, false);
+    cJSON *log = e ? NULL : publish_log_read(s, &e);
     cJSON *release = e ? NULL : publish_log_newest(s, log, &e);
     int status = e ? store_fail(s, e) : 0;
     if (!status && !release)

@@ -23,6 +23,7 @@ static bool has_credentials(const char *url)
 int store_open(struct store *s, const char *target, const char *channel, const struct aws_wish *wish)
 {
     memset(s, 0, sizeof *s);
+    s->lock = -1;
     size_t n = strlen(target);
     if (!n)
         return tool_fail(OTTER_ARG, "an empty target; name a folder, s3://BUCKET/PREFIX or a URL (. is this folder)");

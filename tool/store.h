@@ -33,6 +33,8 @@ struct store {
     /* of a bucket */
     struct aws aws;
     char *uri, *bucket, *prefix;
+    /* of a folder */
+    int lock; /* -1: not locked */
 };
 
 /* CHANNEL of TARGET; channel NULL: TARGET itself is the channel. 0, or an exit status (said on stderr). */
@@ -43,6 +45,10 @@ bool store_can_write(const struct store *s);
 bool store_is_json(const char *path);
 /* Makes the bucket, if it is one and is not there. */
 enum otter_err store_make_bucket(struct store *s);
+
+/* Waits until nobody else who asks for it changes the folder, and keeps them waiting until s is closed; of others than
+ * folders nothing is known. make: the folder, if it is not there. */
+enum otter_err store_lock(struct store *s, bool make);
 
 /* These leave words in s->why. OTTER_NOT_FOUND: there is no such file. data is to be freed; a zero that size does not
  * count ends it. */

@@ -1,9 +1,11 @@
 /* A channel in a folder. A file is written under another name and renamed, so that readers find the old or the new. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -89,4 +91,27 @@ static enum otter_err drop(struct store *s, const char *path)
     return e;
 }
 
-const struct store_ops store_folder_ops = {get, put, drop, NULL};
+enum otter_err store_lock(struct store *s, bool make)
+{
+    if (s->ops != &store_folder_ops) return OTTER_OK;
+    char *inside = make ? full_path(s, "x") : NULL;
+    if (make && (!inside || !make_folders(inside))) {
+        free(inside);
+        return failed(s, ".");
+    }
+    free(inside);
+    s->lock = open(s->place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* Where the file system has no locks, it is as in a bucket. */
+    if (s->lock >= 0 && flock(s->lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
+        fprintf(stderr, "otter: %s: another publisher is at work; waiting for it to end\n", s->place);
+        flock(s->lock, LOCK_EX);
+    }
+    return OTTER_OK;
+}
+
+static void unlock(struct store *s)
+{
+    if (s->lock >= 0) close(s->lock);
+}
+
+const struct store_ops store_folder_ops = {get, put, drop, unlock};

@@ -375,6 +375,15 @@ test("each chip's newest is promoted", async () => {
     assert.deepEqual(snapshot(stable), before);
 });
 
+test('publishers of one folder wait for each other', async () => {
+    const dir = folder(), chips = ['esp32', 'esp32c3', 'esp32p4', 'esp32s3'];
+    const files = await images('1.0.0', ...chips);
+    const lines = await Promise.all(files.map(f => publish(f, '--channel', 'stable', dir)));
+    for (const r of lines) assert.equal(r.code, 0, r.err);
+    assert.deepEqual(Object.keys(await in_order(path.join(dir, 'stable'))).sort(), chips);
+    assert.deepEqual(read(dir, 'stable/releases.json').releases.map(r => Object.keys(r.builds).sort()), [chips]);
+});
+
 test('said again for one chip, a release leaves the others where they were', async () => {
     const dir = folder(), into = ['--channel', 'stable', dir];
     const v10 = await images('1.0.0', 'esp32', 'esp32c3');
@@ -676,6 +685,7 @@ test('a bucket without all rights', async () => {
         if (request.method === 'GET' && objects.has(key)) return reply.end(objects.get(key));
         if (request.method === 'GET') return may.list ? say(404, 'NoSuchKey') : say(403, 'AccessDenied');
         if (request.method === 'DELETE') return objects.delete(key), reply.end();
+        if (may.before_put?.(key) === 'deny') return say(403, 'AccessDenied');
         return request.on('data', d => body.push(d)).on('end', () => { objects.set(key, Buffer.concat(body)); reply.end(); });
     });
     const at = (...args) => otter(['publish', ...args], { env: { AWS_ENDPOINT_URL: url, AWS_ACCESS_KEY_ID: 'me', AWS_SECRET_ACCESS_KEY: 'x',
@@ -692,6 +702,28 @@ test('a bucket without all rights', async () => {
     await expect(0, /^$/, v10, '--channel', 'stable', 's3://given', '--create-bucket');
     await expect(0, /^$/, '--check', 's3://given/stable');
     await expect(4, /bucket other is not there.*s3:CreateBucket/, v10, '--channel', 'stable', 's3://other', '--create-bucket');
+    // Cut off before it is offered, a release counts for nothing; offered it counts, whatever came after.
+    const to = ['--channel', 'stable', 's3://given'];
+    may.before_put = key => key.endsWith('/esp32c3.json') && 'deny';
+    await expect(4, /esp32c3\.json: AccessDenied/, await image('1.1.0'), ...to);
+    may.before_put = undefined;
+    await expect(0, /^$/, '--check', 's3://given/stable');
+    await expect(0, /^$/, await image('1.2.0'), ...to);
+    let written = 0;
+    may.before_put = key => key.endsWith('/releases.json') && ++written === 2 && 'deny';
+    await expect(4, /releases\.json: AccessDenied/, await image('1.3.0'), ...to);
+    may.before_put = undefined;
+    await expect(0, /^$/, await image('1.4.0'), ...to);
+    for (const version of ['1.3.0', '1.2.0', '1.0.0']) {
+        await expect(0, /^$/, '--retract', ...to);
+        assert.equal(JSON.parse(objects.get('stable/esp32c3.json')).version, version);
+    }
+    // Another publisher, who has read the log before we wrote it, writes it after us.
+    const log = objects.get('stable/releases.json');
+    may.before_put = key => { if (key.endsWith('/esp32c3.json')) objects.set('stable/releases.json', log); };
+    await expect(4, /another publisher has written it at the same time, without this release; publish it again \(busy\)/, await image('2.0.0'), ...to);
+    may.before_put = undefined;
+    await expect(0, /^$/, await image('2.0.0'), ...to);
     may.nothing = true;
     await expect(4, /^otter: s3:\/\/given\/stable: access to all of it is denied.*AccessDenied.*\(unauthorized\)\n$/, '--check', 's3://given/stable');
 });
