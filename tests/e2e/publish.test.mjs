@@ -8,8 +8,9 @@ import https from 'node:https';
 import net from 'node:net';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import { Bench, OTTER, otter, patched, run, sha256 } from './device.mjs';
+import { Bench, OTTER, otter, patched, run, sha256, until } from './device.mjs';
 import { start_s3 } from './s3.mjs';
 
 const bench = new Bench();
@@ -382,6 +383,17 @@ test('publishers of one folder wait for each other', async () => {
     for (const r of lines) assert.equal(r.code, 0, r.err);
     assert.deepEqual(Object.keys(await in_order(path.join(dir, 'stable'))).sort(), chips);
     assert.deepEqual(read(dir, 'stable/releases.json').releases.map(r => Object.keys(r.builds).sort()), [chips]);
+    const stable = path.join(dir, 'stable'), other = spawn('flock', [stable, 'cat'], { stdio: ['pipe', 'ignore', 'ignore'] });
+    try {
+        await until('the lock is taken', async () => (await run('flock', ['-n', stable, 'true'])).code === 1);
+        const waiting = publish('--retract', '--channel', 'stable', dir);
+        assert.equal(await Promise.race([waiting, sleep(200)]), undefined);
+        other.stdin.end();
+        const r = await waiting;
+        assert.deepEqual([r.code, r.err], [0, `otter: ${stable}: another publisher is at work; waiting for it to end\n`]);
+    } finally {
+        other.kill();
+    }
 });
 
 test('said again for one chip, a release leaves the others where they were', async () => {
