@@ -57,7 +57,9 @@ static void tell(struct otter_job *j)
     if (j->state == OTTER_JOB_URL_EXPIRED) r.err = OTTER_URL_EXPIRED;
     if (j->fetch.state == OTTER_FETCH_WAITING) {
         r.err = j->fetch.err;
+        take(j);
         otter_fetch_words(&j->fetch, words);
+        give(j);
         r.words = words;
     }
     if (r.counted) r.bytes = bytes_so_far(j);
