@@ -51,22 +51,21 @@ static void get_text(const struct otter_channel *c, const char *key, char *out, 
     out[got ? got - 1 : 0] = '\0';
 }
 
+/* Nor is "". */
 static bool set_text(const struct otter_channel *c, const char *key, const char *text)
 {
     const struct otter_settings *s = c->update->device->ports.settings;
-    return s && s->set(s->ctx, ns, key, OTTER_SETTING_STRING, text, strlen(text) + 1) == 0;
+    if (!s) return false;
+    return *text ? s->set(s->ctx, ns, key, OTTER_SETTING_STRING, text, strlen(text) + 1) == 0
+                 : s->erase(s->ctx, ns, key) == 0;
 }
 
 /* "": none. */
 static void note_left(struct otter_channel *c, const char *name)
 {
-    const struct otter_settings *s = c->update->device->ports.settings;
     if (strcmp(c->left, name) == 0) return;
     snprintf(c->left, sizeof c->left, "%s", name);
-    if (*name)
-        set_text(c, "left", name);
-    else if (s)
-        s->erase(s->ctx, ns, "left");
+    set_text(c, "left", name);
 }
 
 /* ---- an update that outlives a restart ---- */
@@ -81,10 +80,17 @@ static void remember_pull(struct otter_channel *c, bool older)
 
 static void forget_pull(struct otter_channel *c)
 {
-    const struct otter_settings *s = c->update->device->ports.settings;
-    if (s) s->erase(s->ctx, ns, "pull");
+    set_text(c, "pull", "");
     set_u32(c, "pulls", 0);
     c->resume = false;
+}
+
+/* No update is wanted any more. */
+static void drop_wish(struct otter_channel *c)
+{
+    c->take = c->automatic = false;
+    c->pause = 0;
+    forget_pull(c);
 }
 
 static void recall_pull(struct otter_channel *c)
@@ -161,10 +167,7 @@ static bool updates(const struct otter_channel *c)
 
 static void give_way(struct otter_channel *c)
 {
-    if (!c->resume) return;
-    forget_pull(c);
-    c->take = c->automatic = false;
-    c->pause = 0;
+    if (c->resume) drop_wish(c);
 }
 
 enum otter_err otter_channel_select(struct otter_channel *c, const char *name)
@@ -379,10 +382,9 @@ static enum otter_err look(struct otter_channel *c)
 static void rest(struct otter_channel *c)
 {
     c->state = OTTER_CHANNEL_IDLE;
-    c->take = c->cancelled = c->automatic = false;
-    c->pause = 0;
+    c->cancelled = false;
     plan_check(c, 1);
-    forget_pull(c);
+    drop_wish(c);
 }
 
 /* With the lock held. */
@@ -469,11 +471,7 @@ static void begin_update(struct otter_channel *c)
 /* Nobody brings a channel a fresh URL. */
 static enum otter_err give_up(struct otter_channel *c)
 {
-    uint32_t wait_ms;
-    take(c);
-    otter_fetch_cancel(&c->fetch);
-    give(c);
-    otter_fetch_step(&c->fetch, &wait_ms);
+    otter_fetch_give_up(&c->fetch);
     take(c);
     c->fetch.err = OTTER_SERVER;
     give(c);

@@ -485,6 +485,15 @@ enum otter_err otter_fetch_step(struct otter_fetch *f, uint32_t *wait_ms)
     return OTTER_STATE;
 }
 
+enum otter_err otter_fetch_give_up(struct otter_fetch *f)
+{
+    uint32_t wait_ms;
+    take(f);
+    otter_fetch_cancel(f);
+    give(f);
+    return otter_fetch_step(f, &wait_ms);
+}
+
 /* ---- words ---- */
 
 const char *otter_fetch_state_name(enum otter_fetch_state state)

@@ -89,6 +89,8 @@ enum otter_err otter_fetch_step(struct otter_fetch *f, uint32_t *wait_ms);
 enum otter_err otter_fetch_set_url(struct otter_fetch *f, const char *url);
 /* The next step ends it. */
 void otter_fetch_cancel(struct otter_fetch *f);
+/* Without the lock, by the task that steps: cancels it, and takes that step. What it returned. */
+enum otter_err otter_fetch_give_up(struct otter_fetch *f);
 bool otter_fetch_running(const struct otter_fetch *f);
 /* "idle", "connecting", "receiving", "waiting", "url_expired", "verifying", "ended". */
 const char *otter_fetch_state_name(enum otter_fetch_state state);

@@ -273,15 +273,6 @@ static bool stands(const struct otter_job *j)
     return j->state == OTTER_JOB_URL_EXPIRED || j->fetch.state == OTTER_FETCH_WAITING;
 }
 
-static void give_up(struct otter_job *j)
-{
-    uint32_t wait_ms;
-    take(j);
-    otter_fetch_cancel(&j->fetch);
-    give(j);
-    finish(j, otter_fetch_step(&j->fetch, &wait_ms));
-}
-
 /* A job comes while another is under way, or the same again. */
 static void meet(struct otter_job *j, const struct otter_job_order *o, const uint8_t key[OTTER_JOB_KEY])
 {
@@ -293,7 +284,7 @@ static void meet(struct otter_job *j, const struct otter_job_order *o, const uin
     } else if (was_done(j, o, key)) {
         return;
     } else if (stands(j)) {
-        give_up(j);
+        finish(j, otter_fetch_give_up(&j->fetch));
         begin(j, o, key);
     } else {
         refuse(j, o, OTTER_BUSY, NULL);
